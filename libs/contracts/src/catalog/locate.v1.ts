@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import type { Contract } from '../subject';
+import { Principal, QueryLevel, QueryModel } from './search.v1';
+
+/** Which instances a C-GET, C-MOVE or WADO request means, and where their bytes lie. Unique keys only (PS3.4 C.4.2.2.1). */
+export const LocateV1Schema = z.object({
+  principal: Principal,
+  model: QueryModel,
+  level: QueryLevel,
+  /** Unique keys of the level and those above, as given; lists where the level allows them. */
+  patientIds: z.array(z.string()).optional(),
+  issuerOfPatientId: z.string().optional(),
+  studyInstanceUids: z.array(z.string()).optional(),
+  seriesInstanceUids: z.array(z.string()).optional(),
+  sopInstanceUids: z.array(z.string()).optional(),
+  sopClasses: z.array(z.string()).optional(),
+  limit: z.number().int().min(1).max(500).default(500),
+  cursor: z.string().optional(),
+});
+export type LocateV1 = z.input<typeof LocateV1Schema>;
+
+/** One copy of the Part 10 file's dataset inside a pack: bytes [datasetOffset, datasetOffset + datasetLength). */
+export const CopyV1Schema = z.object({
+  packId: z.uuid(),
+  store: z.string(),
+  key: z.string(),
+  /** Edge whose disk may still hold the segment. */
+  edgeId: z.uuid(),
+  datasetOffset: z.number().int().nonnegative(),
+  datasetLength: z.number().int().nonnegative(),
+  transferSyntaxUid: z.string(),
+});
+export const LocatedInstanceV1Schema = z.object({
+  sopInstanceUid: z.string(),
+  sopClassUid: z.string(),
+  studyInstanceUid: z.string().optional(),
+  seriesInstanceUid: z.string().optional(),
+  wireDigest: z.string(),
+  /** Best first. Empty: known but no copy can be had; counts as a failed sub-operation, never as absent. */
+  copies: z.array(CopyV1Schema),
+});
+export type LocatedInstanceV1 = z.infer<typeof LocatedInstanceV1Schema>;
+export type CopyV1 = z.infer<typeof CopyV1Schema>;
+
+export const LocateReplyV1Schema = z.object({
+  /** Count of all instances of the request, known on the first page: DIMSE needs it for "remaining". */
+  total: z.number().int().nonnegative(),
+  instances: z.array(LocatedInstanceV1Schema),
+  cursor: z.string().optional(),
+});
+export type LocateReplyV1 = z.infer<typeof LocateReplyV1Schema>;
+
+export const Locate = {
+  kind: 'qry', context: 'catalog', aggregate: 'instance', name: 'locate', version: 1,
+  privacy: 'patient', schema: LocateV1Schema, reply: LocateReplyV1Schema,
+} as const satisfies Contract;

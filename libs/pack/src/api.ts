@@ -1,0 +1,85 @@
+/** Public shapes of the spool and of pack format version 1 (docs/pack-format.md). */
+import type { HeaderResult, LeftOutValue, PixelTable } from '@archipelago/dicom-encoding';
+
+export type Origin = 'acquired' | 'derived' | 'fetched' | 'migrated';
+
+/** Who sent an object, to whom, when and how: written with every entry. */
+export interface EntryContext {
+  origin: Origin;
+  /** Name of the archive it was fetched or migrated from; own name otherwise. */
+  source: string;
+  callingAeTitle: string;
+  calledAeTitle: string;
+  remoteAddress: string;
+  site: string;
+  /** ISO 8601 UTC. */
+  receivedAt: string;
+  sopClassUid: string;
+  sopInstanceUid: string;
+  transferSyntaxUid: string;
+  /** Status given to the sender beside success (0xB000-class warnings), and the reader's warnings. */
+  warnings: string[];
+}
+
+/** One instance in a pack. Offsets count from the pack's first byte. */
+export interface PackEntry extends EntryContext {
+  ordinal: number;
+  /** The Part 10 file: preamble, DICM, group 0002, dataset. */
+  offset: number;
+  length: number;
+  datasetOffset: number;
+  datasetLength: number;
+  /** SHA-256 hex of the dataset bytes as they came over the wire. */
+  wireDigest: string;
+  headerDigest: string;
+  /** The compressed header block. */
+  headerOffset: number;
+  headerLength: number;
+  headerRawLength: number;
+  /** Offsets count from the dataset's first byte. */
+  leftOut: LeftOutValue[];
+  pixel: PixelTable | null;
+}
+
+export interface PackIndex {
+  format: 1;
+  packId: string;
+  edgeId: string;
+  site: string;
+  createdAt: string;
+  sealedAt: string;
+  entries: PackEntry[];
+}
+
+export interface SealedPack {
+  packId: string;
+  path: string;
+  bytes: number;
+  /** Where the header blocks and index begin: ingest reads from here to the end in one range read. */
+  tailOffset: number;
+  entries: number;
+  sha256: string;
+  sealedAt: string;
+}
+
+/** One object being received. Writes go to the segment as they come; nothing larger than a chunk is held. */
+export interface EntryWriter {
+  /** The chunk may be reused by the caller once the returned promise settles (or at once when there is none). */
+  write(chunk: Buffer): void | Promise<void>;
+  /**
+   * Writes the trailer and waits for the group commit's fdatasync: after it resolves the object may be acknowledged.
+   * @throws SegmentPoisonedError when a sync failed: nothing more in this segment may be acknowledged
+   */
+  commit(header: HeaderResult, warnings?: string[]): Promise<PackEntry>;
+  /** Cuts the segment back to the last trailer. */
+  rollback(): Promise<void>;
+}
+
+export interface SegmentWriter {
+  readonly packId: string;
+  readonly bytes: number;
+  readonly entries: number;
+  begin(context: EntryContext): Promise<EntryWriter>;
+  /** Index and footer, sync, rename to *.pack, sync the directory. An empty segment is removed and resolves with null. */
+  seal(): Promise<SealedPack | null>;
+}
