@@ -1,1 +1,14 @@
-export {};
+export * from './errors';
+export * from './config/define-config';
+export * from './config/env';
+export * from './config/check-config';
+export * from './config/archipelago-schema';
+export * from './config/load-archipelago-config';
+export * from './config/core.config';
+export * from './health/health-registry';
+export * from './health/metrics-registry';
+export * from './logging/logger';
+export * from './problem-details';
+export * from './service-name';
+export * from './service.module';
+export * from './bootstrap';
