@@ -1,1 +1,3 @@
-export {};
+export * from './api';
+export * from './dataset-error';
+export * from './signatures';
