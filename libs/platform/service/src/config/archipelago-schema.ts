@@ -57,7 +57,9 @@ export const PeerSchema = z.strictObject({
   certificateSha256: Fingerprint.optional(),
   /** Outbound associations to it use TLS. */
   tls: z.boolean().default(false),
-  /** Source addresses that it may call from; any when left out. */
+  /** What its objects are: `derived` for workstations and algorithms (SR, SEG, presentation states). */
+  origin: z.enum(['acquired', 'derived']).default('acquired'),
+  /** Source addresses that it may call from; when left out those of `host`, without a host any. */
   addresses: z.array(AddressRange).min(1).optional(),
   maxAssociations: z.int().min(1).max(1000).optional(),
   idleSeconds: z.int().min(1).max(86_400).optional(),

@@ -1,0 +1,54 @@
+/** Which presentation contexts and transfer syntaxes are accepted (PS3.8 9.3.3.2, PS3.5 10). */
+import type { ContextResult, ProposedContext, RoleSelection } from '@archipelago/dimse';
+import { queryClass } from './query-classes';
+
+export const VERIFICATION = '1.2.840.10008.1.1';
+export const IMPLICIT_LE = '1.2.840.10008.1.2';
+export const EXPLICIT_LE = '1.2.840.10008.1.2.1';
+export const DEFLATED_LE = '1.2.840.10008.1.2.1.99';
+export const EXPLICIT_BE = '1.2.840.10008.1.2.2';
+
+/** Identifiers and commands without pixel data travel in these only. */
+export const QUERY_SYNTAXES: readonly string[] = [EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE];
+
+/** What this edge can store and send; built from the registry of `libs/dicom/core` and from configuration. */
+export interface Capabilities {
+  isStorage(sopClassUid: string): boolean;
+  /** Transfer syntaxes that can be stored: all of the standard (retired ones too) that carry datasets. */
+  isKnownSyntax(uid: string): boolean;
+  /** Transfer syntaxes that any stored object can be sent in without loss: the uncompressed and the losslessly encodable. */
+  canAlwaysSendIn(uid: string): boolean;
+}
+
+/**
+ * - Storage: the first known syntax in the proposer's order, so that a sender keeps its own form.
+ * - Storage with the requestor as receiver (C-GET): the first of its syntaxes into which anything can be turned without
+ *   loss, else the first known: a single context must take every instance of its class.
+ * - Query/retrieve and verification: the first of the uncompressed ones.
+ */
+export function chooseContexts(
+  proposed: readonly ProposedContext[],
+  roles: readonly RoleSelection[],
+  can: Capabilities,
+): ContextResult[] {
+  const receivers = new Set(roles.filter((r) => r.scpRole).map((r) => r.sopClassUid));
+  return proposed.map((context) => chooseContext(context, receivers.has(context.abstractSyntax), can));
+}
+
+function chooseContext(context: ProposedContext, receives: boolean, can: Capabilities): ContextResult {
+  const { id, abstractSyntax, transferSyntaxes } = context;
+  const none = transferSyntaxes[0] ?? IMPLICIT_LE;
+  const storage = can.isStorage(abstractSyntax);
+  if (!storage && abstractSyntax !== VERIFICATION && !queryClass(abstractSyntax)) {
+    return { id, result: 3, transferSyntax: none };
+  }
+  const chosen = storage
+    ? chooseStorageSyntax(transferSyntaxes, receives, can)
+    : transferSyntaxes.find((uid) => QUERY_SYNTAXES.includes(uid));
+  return chosen ? { id, result: 0, transferSyntax: chosen } : { id, result: 4, transferSyntax: none };
+}
+
+function chooseStorageSyntax(offered: readonly string[], receives: boolean, can: Capabilities): string | undefined {
+  const known = offered.filter((uid) => can.isKnownSyntax(uid));
+  return (receives ? known.find((uid) => can.canAlwaysSendIn(uid)) : undefined) ?? known[0];
+}
