@@ -1,1 +1,2 @@
-export {};
+export * from './generate';
+export * from './launchers';

@@ -1,0 +1,10 @@
+export * from './random';
+export * from './dataset';
+export * from './charset';
+export * from './writer';
+export * from './pixels';
+export * from './transfer-syntaxes';
+export * from './instance';
+export * from './context';
+export * from './study';
+export { KINDS } from './kinds';
