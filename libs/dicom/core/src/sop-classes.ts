@@ -74,11 +74,10 @@ const NOT_STORED = new Set([
   '1.2.840.10008.1.20.2',
 ]);
 
-/** Retired trial classes that were storage although their name does not say so, or lost it (PS3.6 Annex A). */
-const STORED_TOO = new Set([
-  '1.2.840.10008.5.1.4.1.1.12.77', // Zeiss OPT (retired)
-  '1.2.840.10008.5.1.4.1.1.40', // MR spectroscopy (retired)
-  '1.2.840.10008.5.1.4.1.1.12.3', // X-Ray Angiographic Bi-Plane Image Storage
+/** Retired classes that PS3.6 lists without a name: they were storage. */
+const UNNAMED: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.10008.5.1.4.1.1.12.77', 'Zeiss OPT Storage (Retired)'],
+  ['1.2.840.10008.5.1.4.1.1.40', 'MR Image Storage Zero Padded (Retired)'],
 ]);
 
 interface Registry {
@@ -94,12 +93,13 @@ function load(): Registry {
   const retiredUids = new Set<string>();
   const models = new Map(PATIENTLESS.flatMap(([model, , classes]) => classes.map((uid) => [uid, model] as const)));
   for (const line of UIDS.split('\n')) {
-    const [uid, kind, info, keyword, name] = line.split('\t');
+    const [uid, kind, info, keyword, listedName] = line.split('\t');
+    const name = listedName || (UNNAMED.get(uid) ?? uid);
     if (!kind.includes('SOP Class')) continue;
     result.names.set(uid, name);
     if (info === 'Retired') retiredUids.add(uid);
     const stored = / Storage\b/.test(name) && !/ - (FIND|MOVE|GET)$/.test(name) && !NOT_STORED.has(uid);
-    if (!stored && !STORED_TOO.has(uid)) continue;
+    if (!stored) continue;
     const model = models.get(uid);
     const body = info === 'DICOS' ? 'DICOS' : info.startsWith('DICONDE') ? 'DICONDE' : 'DICOM';
     result.storage.set(uid, {
@@ -112,9 +112,9 @@ function load(): Registry {
       body,
     });
   }
-  const all: [QueryRetrieveModel, readonly string[], readonly string[]][] = [
-    ...HIERARCHY.map(([model, uids]) => [model, uids, []] as [QueryRetrieveModel, readonly string[], string[]]),
-    ...PATIENTLESS.map(([model, uids, covers]) => [model, uids, covers] as [QueryRetrieveModel, string[], string[]]),
+  const all: (readonly [QueryRetrieveModel, readonly string[], readonly string[]])[] = [
+    ...HIERARCHY.map(([model, uids]) => [model, uids, []] as const),
+    ...PATIENTLESS,
   ];
   const names = ['FIND', 'MOVE', 'GET'] as const;
   for (const [model, uids, storageClasses] of all) {
