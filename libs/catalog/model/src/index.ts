@@ -1,1 +1,10 @@
-export {};
+export * from './header-view';
+export * from './text';
+export * from './temporal';
+export * from './patient-identity';
+export * from './patientless';
+export * from './attributes';
+export * from './projection';
+export * from './predicate';
+export * from './matching';
+export * from './plan';
