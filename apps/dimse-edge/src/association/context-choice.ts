@@ -1,15 +1,21 @@
 /** Which presentation contexts and transfer syntaxes are accepted (PS3.8 9.3.3.2, PS3.5 10). */
+import {
+  DEFLATED_EXPLICIT_VR_LE,
+  EXPLICIT_VR_BE,
+  EXPLICIT_VR_LE,
+  IMPLICIT_VR_LE,
+  VERIFICATION_SOP_CLASS,
+} from '@archipelago/dicom-core';
 import type { ContextResult, ProposedContext, RoleSelection } from '@archipelago/dimse';
 import { queryClass } from './query-classes';
 
-export const VERIFICATION = '1.2.840.10008.1.1';
-export const IMPLICIT_LE = '1.2.840.10008.1.2';
-export const EXPLICIT_LE = '1.2.840.10008.1.2.1';
-export const DEFLATED_LE = '1.2.840.10008.1.2.1.99';
-export const EXPLICIT_BE = '1.2.840.10008.1.2.2';
-
-/** Identifiers and commands without pixel data travel in these only. */
-export const QUERY_SYNTAXES: readonly string[] = [EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE];
+/** Identifiers travel in these only. */
+export const QUERY_SYNTAXES: readonly string[] = [
+  EXPLICIT_VR_LE,
+  IMPLICIT_VR_LE,
+  EXPLICIT_VR_BE,
+  DEFLATED_EXPLICIT_VR_LE,
+];
 
 /** What this edge can store and send; built from the registry of `libs/dicom/core` and from configuration. */
 export interface Capabilities {
@@ -37,9 +43,9 @@ export function chooseContexts(
 
 function chooseContext(context: ProposedContext, receives: boolean, can: Capabilities): ContextResult {
   const { id, abstractSyntax, transferSyntaxes } = context;
-  const none = transferSyntaxes[0] ?? IMPLICIT_LE;
+  const none = transferSyntaxes[0] ?? IMPLICIT_VR_LE;
   const storage = can.isStorage(abstractSyntax);
-  if (!storage && abstractSyntax !== VERIFICATION && !queryClass(abstractSyntax)) {
+  if (!storage && abstractSyntax !== VERIFICATION_SOP_CLASS && !queryClass(abstractSyntax)) {
     return { id, result: 3, transferSyntax: none };
   }
   const chosen = storage

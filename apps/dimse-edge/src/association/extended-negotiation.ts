@@ -41,7 +41,7 @@ export function answerExtended(
   for (const item of asked) {
     const found = queryClass(item.sopClassUid);
     if (found && item.info.length > 0) {
-      const support = found.operation === 'find' ? FIND_SUPPORT : RETRIEVE_SUPPORT;
+      const support = found.operation === 'FIND' ? FIND_SUPPORT : RETRIEVE_SUPPORT;
       answers.push({ sopClassUid: item.sopClassUid, info: narrowed(item.info, support) });
     } else if (!found && isStorage(item.sopClassUid)) {
       answers.push({ sopClassUid: item.sopClassUid, info: STORAGE_ANSWER });

@@ -1,0 +1,198 @@
+import type { AssociateRequest } from '@archipelago/dimse';
+import { PeerSchema } from '@archipelago/platform-service';
+import { APPLICATION_CONTEXT, type AssociationRules, decideAssociation } from './association-policy';
+import { edgeCapabilities } from './capabilities';
+import { AssociationCounter } from './open-associations';
+import { PeerTable } from './peers';
+
+const CT = '1.2.840.10008.5.1.4.1.1.2';
+const STUDY_FIND = '1.2.840.10008.5.1.4.1.2.2.1';
+const VERIFICATION = '1.2.840.10008.1.1';
+const ILE = '1.2.840.10008.1.2';
+const ELE = '1.2.840.10008.1.2.1';
+const JPEG = '1.2.840.10008.1.2.4.50';
+const JPIP = '1.2.840.10008.1.2.4.94';
+
+function request(over: Partial<AssociateRequest> = {}): AssociateRequest {
+  return {
+    calledAeTitle: 'ARCHIPELAGO',
+    callingAeTitle: 'CT1',
+    applicationContext: APPLICATION_CONTEXT,
+    contexts: [{ id: 1, abstractSyntax: VERIFICATION, transferSyntaxes: [ILE] }],
+    maxPduLength: 16384,
+    implementationClassUid: '1.2.3',
+    implementationVersionName: 'X',
+    roles: [],
+    extended: [],
+    remoteAddress: '10.0.0.7',
+    remotePort: 4711,
+    ...over,
+  };
+}
+
+function rules(over: Partial<AssociationRules> = {}, peers: unknown[] = [{ aeTitle: 'CT1', host: 'ct1', port: 104 }]): AssociationRules {
+  return {
+    ownAeTitles: ['ARCHIPELAGO', 'RESEARCH'],
+    peers: new PeerTable(
+      peers.map((p) => PeerSchema.parse(p)),
+      (host) => (host === 'ct1' ? ['10.0.0.7'] : []),
+    ),
+    acceptUnknownPeers: false,
+    capabilities: edgeCapabilities(['1.3.6.1.4.1.999.1'], () => false),
+    limits: { perPeer: 2, unknownPeers: 1, idleTimeoutMs: 60_000 },
+    ...over,
+  };
+}
+
+const refused = (result: number, source: number, reason: number) => ({ accept: false, result, source, reason });
+
+describe('association policy', () => {
+  it('takes a known peer from its own address, under each of our AE titles, spaces apart', () => {
+    for (const calledAeTitle of ['ARCHIPELAGO', ' RESEARCH ', 'ARCHIPELAGO     ']) {
+      expect(decideAssociation(request({ calledAeTitle }), rules(), new AssociationCounter()).accepted).toBe(true);
+    }
+  });
+
+  it.each([
+    ['another called AE title', { calledAeTitle: 'OTHER' }, refused(1, 1, 7)],
+    ['our AE title in another case', { calledAeTitle: 'archipelago' }, refused(1, 1, 7)],
+    ['an unknown calling AE title', { callingAeTitle: 'NOBODY' }, refused(1, 1, 3)],
+    ['a known AE title from another address', { remoteAddress: '10.0.0.8' }, refused(1, 1, 3)],
+    ['another application context', { applicationContext: '1.2.3' }, refused(1, 1, 2)],
+  ])('refuses %s', (_, over, decision) => {
+    expect(decideAssociation(request(over), rules(), new AssociationCounter()).decision).toEqual(decision);
+  });
+
+  it('knows an IPv4 address written as IPv6, and networks', () => {
+    const mapped = decideAssociation(request({ remoteAddress: '::ffff:10.0.0.7' }), rules(), new AssociationCounter());
+    expect(mapped.accepted).toBe(true);
+    const inNet = rules({}, [{ aeTitle: 'CT1', addresses: ['10.1.0.0/16', 'fd00::/8'] }]);
+    const from = (remoteAddress: string) => decideAssociation(request({ remoteAddress }), inNet, new AssociationCounter()).accepted;
+    expect([from('10.1.9.9'), from('fd00::1'), from('10.2.0.1'), from('fe80::1'), from('not an address')]).toEqual([
+      true, true, false, false, false,
+    ]);
+  });
+
+  it('asks for the certificate where one is configured', () => {
+    const fingerprint = 'AB'.repeat(32);
+    const strict = rules({}, [{ aeTitle: 'CT1', certificateSha256: fingerprint }]);
+    const with_ = (fingerprint256?: string) =>
+      decideAssociation(request({ tls: { authorized: true, fingerprint256 } }), strict, new AssociationCounter()).accepted;
+    expect(with_('AB:'.repeat(31) + 'AB')).toBe(true);
+    expect(with_('cd'.repeat(32))).toBe(false);
+    expect(with_(undefined)).toBe(false);
+    expect(decideAssociation(request(), strict, new AssociationCounter()).accepted).toBe(false);
+  });
+
+  it('takes strangers only by the named setting, and without the rights of the peer whose title they use', () => {
+    const open = rules({ acceptUnknownPeers: true });
+    const stranger = decideAssociation(request({ remoteAddress: '10.9.9.9' }), open, new AssociationCounter());
+    expect(stranger).toMatchObject({ accepted: true, peer: undefined });
+    const known = decideAssociation(request(), open, new AssociationCounter());
+    expect(known).toMatchObject({ accepted: true, peer: { aeTitle: 'CT1' } });
+  });
+
+  it('limits associations per caller and of all strangers, for the time being', () => {
+    const counter = new AssociationCounter();
+    const open = rules({ acceptUnknownPeers: true });
+    counter.opened('CT1@10.0.0.7', true);
+    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
+    counter.opened('CT1@10.0.0.7', true);
+    expect(decideAssociation(request(), open, counter).decision).toEqual(refused(2, 3, 2));
+    counter.closed('CT1@10.0.0.7', true);
+    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
+    counter.opened('X@1.1.1.1', false);
+    expect(decideAssociation(request({ callingAeTitle: 'Y', remoteAddress: '2.2.2.2' }), open, counter).decision).toEqual(
+      refused(2, 3, 2),
+    );
+    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
+    counter.closed('X@1.1.1.1', false);
+    counter.closed('CT1@10.0.0.7', true);
+    expect(counter.total).toBe(0);
+  });
+
+  it("a peer's own limits win", () => {
+    const own = rules({}, [{ aeTitle: 'CT1', maxAssociations: 1, idleSeconds: 5 }]);
+    const counter = new AssociationCounter();
+    expect(decideAssociation(request(), own, counter).decision).toMatchObject({ idleTimeoutMs: 5000 });
+    counter.opened('CT1@10.0.0.7', true);
+    expect(decideAssociation(request(), own, counter).decision).toEqual(refused(2, 3, 2));
+  });
+});
+
+describe('presentation contexts', () => {
+  function contexts(proposed: AssociateRequest['contexts'], roles: AssociateRequest['roles'] = [], encodable = false) {
+    const set = rules({ capabilities: edgeCapabilities(['1.3.6.1.4.1.999.1'], () => encodable) });
+    const { decision } = decideAssociation(request({ contexts: proposed, roles }), set, new AssociationCounter());
+    return decision.accept ? decision.contexts : [];
+  }
+  const receiver = [{ sopClassUid: CT, scuRole: false, scpRole: true }];
+
+  it('keeps what is stored as the sender proposed it first', () => {
+    expect(
+      contexts([
+        { id: 1, abstractSyntax: CT, transferSyntaxes: [JPEG, ELE] },
+        { id: 3, abstractSyntax: CT, transferSyntaxes: [ILE, JPEG] },
+        { id: 5, abstractSyntax: CT, transferSyntaxes: ['1.2.3.4.5', ELE] },
+        { id: 7, abstractSyntax: '1.3.6.1.4.1.999.1', transferSyntaxes: [ELE] },
+      ]),
+    ).toEqual([
+      { id: 1, result: 0, transferSyntax: JPEG },
+      { id: 3, result: 0, transferSyntax: ILE },
+      { id: 5, result: 0, transferSyntax: ELE },
+      { id: 7, result: 0, transferSyntax: ELE },
+    ]);
+  });
+
+  it('refuses unknown classes (3), private and referenced transfer syntaxes (4)', () => {
+    expect(
+      contexts([
+        { id: 1, abstractSyntax: '1.2.3', transferSyntaxes: [ELE] },
+        { id: 3, abstractSyntax: CT, transferSyntaxes: ['1.2.840.113619.5.2'] },
+        { id: 5, abstractSyntax: CT, transferSyntaxes: [JPIP] },
+        { id: 7, abstractSyntax: STUDY_FIND, transferSyntaxes: [JPEG] },
+        { id: 9, abstractSyntax: STUDY_FIND, transferSyntaxes: [JPEG, ILE] },
+      ]).map((c) => c.result),
+    ).toEqual([3, 4, 4, 4, 0]);
+  });
+
+  it('gives a receiver a syntax that every object can be turned into', () => {
+    const proposed = [{ id: 1, abstractSyntax: CT, transferSyntaxes: [JPEG, ELE] }];
+    expect(contexts(proposed, receiver)[0]?.transferSyntax).toBe(ELE);
+    expect(contexts(proposed, receiver, true)[0]?.transferSyntax).toBe(JPEG);
+    expect(contexts([{ id: 1, abstractSyntax: CT, transferSyntaxes: [JPEG] }], receiver)[0]?.transferSyntax).toBe(JPEG);
+  });
+});
+
+describe('extended negotiation', () => {
+  function answer(over: Partial<AssociateRequest>) {
+    const { decision } = decideAssociation(request(over), rules(), new AssociationCounter());
+    if (!decision.accept) throw new Error('refused');
+    return decision;
+  }
+
+  it('answers what was offered and is supported, in the length of the offer', () => {
+    const extended = [
+      { sopClassUid: STUDY_FIND, info: Buffer.from([1, 0, 1]) },
+      { sopClassUid: '1.2.840.10008.5.1.4.1.2.2.3', info: Buffer.from([1, 1]) },
+      { sopClassUid: CT, info: Buffer.from([0, 0, 0, 0, 0, 0]) },
+      { sopClassUid: '1.2.3', info: Buffer.from([1]) },
+    ];
+    expect(answer({ extended }).extended?.map((e) => [e.sopClassUid, [...e.info]])).toEqual([
+      [STUDY_FIND, [1, 0, 1]],
+      ['1.2.840.10008.5.1.4.1.2.2.3', [1, 0]],
+      [CT, [2, 0, 3, 0, 0, 0]],
+    ]);
+  });
+
+  it('lets a requestor receive objects, never answer queries', () => {
+    const roles = [
+      { sopClassUid: CT, scuRole: true, scpRole: true },
+      { sopClassUid: STUDY_FIND, scuRole: true, scpRole: true },
+    ];
+    expect(answer({ roles }).roles).toEqual([
+      { sopClassUid: CT, scuRole: true, scpRole: true },
+      { sopClassUid: STUDY_FIND, scuRole: true, scpRole: false },
+    ]);
+  });
+});
