@@ -6,3 +6,6 @@ export * from './transfer-syntaxes';
 export * from './uid';
 export * from './vr';
 export * from './wildcard';
+export * from './charset';
+export * from './date-time';
+export * from './person-name';

@@ -1,0 +1,1 @@
+export { ASCII, charsetOf, UTF8, type Charset, type CharsetWarning } from './charset';
