@@ -32,7 +32,10 @@ export interface PackEntry extends EntryContext {
   /** SHA-256 hex of the dataset bytes as they came over the wire. */
   wireDigest: string;
   headerDigest: string;
-  /** The compressed header block. */
+  /**
+   * The compressed header block. In the entry that commit() returns: the copy in the entry's trailer; in the index of a
+   * sealed pack: the copy in the tail, where all header blocks lie side by side.
+   */
   headerOffset: number;
   headerLength: number;
   headerRawLength: number;
@@ -58,6 +61,10 @@ export interface SealedPack {
   /** Where the header blocks and index begin: ingest reads from here to the end in one range read. */
   tailOffset: number;
   entries: number;
+  /**
+   * Pack digest, hex: SHA-256 over the pack's bytes with each dataset replaced by its own SHA-256
+   * (docs/pack-format.md). Every byte counts, and no dataset is hashed twice. See computePackDigest().
+   */
   sha256: string;
   sealedAt: string;
 }
@@ -79,6 +86,12 @@ export interface SegmentWriter {
   readonly packId: string;
   readonly bytes: number;
   readonly entries: number;
+  /** Milliseconds since the epoch of the last begin, write, commit or rollback: for sealing after idle time. */
+  readonly lastActivity: number;
+  /** True while an object is between begin() and commit() or rollback(). */
+  readonly busy: boolean;
+  /** Set once a sync or a write failed for good: seal and go on in another segment. */
+  readonly poisoned: Error | null;
   begin(context: EntryContext): Promise<EntryWriter>;
   /** Index and footer, sync, rename to *.pack, sync the directory. An empty segment is removed and resolves with null. */
   seal(): Promise<SealedPack | null>;

@@ -1,1 +1,14 @@
-export {};
+export * from './api';
+export * from './errors';
+export { FORMAT_VERSION, LIMITS, isPackId } from './format';
+export { BufferSource, FileSource, type PackSource } from './source';
+export { PackDigester, layoutOf, packDigester, type PackLayout } from './digest';
+export { PackReader, PackTail, computePackDigest, type PackVerification } from './reader';
+export { SyncGroup, type SyncTarget } from './sync-group';
+export { SpaceGuard, type SpaceOptions } from './space';
+export { systemFileOps, type FileOps } from './file-ops';
+export type { SegmentRecovery } from './recover';
+export { Segment } from './segment';
+export type { Evicted, EvictOptions, ShelfState, ShelfStats, ShelvedPack } from './shelf';
+export { Spool, type RecoveryReport, type SpoolOptions, type SpoolStats } from './spool';
+export { AssociationSegments, SEAL_BYTES, SEAL_IDLE_MS, type AssociationSegmentsOptions } from './association-segments';

@@ -1,0 +1,171 @@
+import type { HeaderResult } from '@archipelago/dicom-encoding';
+import { compressHeader } from './encoding-port';
+import type { EntryContext, EntryWriter, PackEntry } from './api';
+import { encodeEntryJson } from './entry-json';
+import { EntryStream } from './entry-stream';
+import { SegmentPoisonedError, SpoolUsageError } from './errors';
+import { LIMITS, TRAILER_FIXED, encodeTrailer, sha256 } from './format';
+import type { Segment } from './segment';
+import { FileSource, pieces } from './source';
+
+/** One object on its way into a segment. */
+export class SegmentEntry implements EntryWriter {
+  private readonly stream: EntryStream;
+  private state: 'open' | 'ending' | 'ended' = 'open';
+
+  constructor(
+    private segment: Segment,
+    private readonly context: EntryContext,
+    private readonly meta: Buffer,
+  ) {
+    this.stream = new EntryStream(segment.home, segment.fd, segment.appendAt, meta);
+  }
+
+  /** Bytes taken in, file meta information included. */
+  get bytes(): number {
+    return this.stream.bytes;
+  }
+
+  /** @throws SpoolFullError, SegmentPoisonedError: the object is rolled back then, at once or as rejection */
+  write(chunk: Buffer): void | Promise<void> {
+    if (this.state !== 'open') throw new SpoolUsageError('the object has ended');
+    this.segment.touch();
+    try {
+      const pending = this.stream.write(chunk);
+      return pending?.catch((error: Error) => this.giveUp(error));
+    } catch (error) {
+      return this.giveUp(error as Error);
+    }
+  }
+
+  async commit(header: HeaderResult, warnings: string[] = []): Promise<PackEntry> {
+    if (this.state !== 'open') throw new SpoolUsageError('the object has ended');
+    this.state = 'ending';
+    const { segment } = this;
+    let described: Described;
+    try {
+      described = this.describe(header, warnings);
+    } catch (error) {
+      await this.cut();
+      throw error;
+    }
+    const { entry, trailer, compressed, wireDigest } = described;
+    try {
+      await this.stream.finish(trailer);
+    } catch (error) {
+      return this.giveUp(error as Error);
+    }
+    this.state = 'ended';
+    segment.entryWritten(entry, this.meta, wireDigest, trailer, compressed);
+    await segment.makeDurable();
+    return entry;
+  }
+
+  async rollback(): Promise<void> {
+    if (this.state === 'open') await this.cut();
+  }
+
+  /**
+   * Goes on in an empty segment: for an object that has grown so large that it gets a pack of its own. What is written
+   * of it so far is copied, and cut off the present segment.
+   */
+  async moveTo(target: Segment): Promise<void> {
+    if (this.state !== 'open') throw new SpoolUsageError('the object has ended');
+    try {
+      await target.openFile();
+      const from = this.segment;
+      const base = target.appendAt;
+      await this.stream.move(target.fd, base, (start, end) => copyRange(from, target, start, end, base));
+      await from.home.ops.truncate(from.fd, from.appendAt);
+      from.handOver(this, target);
+      this.segment = target;
+    } catch (error) {
+      await this.giveUp(error as Error);
+    }
+  }
+
+  private describe(header: HeaderResult, warnings: string[]): Described {
+    const { segment, context, meta } = this;
+    const datasetLength = this.stream.bytes - meta.length;
+    if (header.length !== datasetLength) throw new SpoolUsageError('the header reader saw another number of bytes');
+    const wireDigest = this.stream.wireDigest();
+    const compressed = compressHeader(header.header);
+    const said: EntryContext = { ...context, warnings: [...context.warnings, ...header.warnings, ...warnings] };
+    const { leftOut, pixel } = header;
+    const entryJson = encodeEntryJson(said, { leftOut, pixel });
+    if (
+      entryJson.length > LIMITS.entryJsonBytes ||
+      compressed.length > LIMITS.headerBytes ||
+      header.header.length > LIMITS.headerRawBytes
+    ) {
+      throw new SpoolUsageError('the header or its tables are beyond the limits of the format');
+    }
+    const entryOffset = segment.appendAt;
+    const datasetOffset = entryOffset + meta.length;
+    const trailerOffset = datasetOffset + datasetLength;
+    const trailer = encodeTrailer({
+      nonce: segment.nonce,
+      ordinal: segment.entries,
+      trailerOffset,
+      entryOffset,
+      datasetOffset,
+      datasetLength,
+      wireDigest,
+      headerDigest: header.headerDigest,
+      metaDigest: sha256(meta),
+      headerRawLength: header.header.length,
+      entryJson,
+      header: compressed,
+    });
+    const entry: PackEntry = {
+      ...said,
+      ordinal: segment.entries,
+      offset: entryOffset,
+      length: meta.length + datasetLength,
+      datasetOffset,
+      datasetLength,
+      wireDigest: wireDigest.toString('hex'),
+      headerDigest: header.headerDigest.toString('hex'),
+      headerOffset: trailerOffset + TRAILER_FIXED + entryJson.length,
+      headerLength: compressed.length,
+      headerRawLength: header.header.length,
+      leftOut,
+      pixel,
+    };
+    return { entry, trailer, compressed, wireDigest };
+  }
+
+  /** After a failure: nothing of the object stays. @throws always, what the caller is to know */
+  private async giveUp(error: Error): Promise<never> {
+    const told = this.segment.translate(error);
+    if (told instanceof SegmentPoisonedError) this.segment.poison(error);
+    await this.cut();
+    throw told;
+  }
+
+  private async cut(): Promise<void> {
+    this.state = 'ended';
+    await this.stream.drop();
+    await this.segment.cutEntry(this);
+  }
+}
+
+interface Described {
+  entry: PackEntry;
+  trailer: Buffer;
+  compressed: Buffer;
+  wireDigest: Buffer;
+}
+
+async function copyRange(from: Segment, to: Segment, start: number, end: number, at: number): Promise<void> {
+  const source = await FileSource.open(from.path);
+  try {
+    let position = at;
+    for await (const piece of pieces(source, start, end)) {
+      await to.home.ops.writeAll(to.fd, [piece], position);
+      position += piece.length;
+    }
+  } finally {
+    await source.close();
+  }
+}
