@@ -10,7 +10,9 @@ import { loadArchipelagoConfig } from './config/load-archipelago-config';
 import { HealthRegistry } from './health/health-registry';
 import { Logger } from './logging/logger';
 import { ProblemDetailsFilter } from './problem-details';
+import { RethrowFilter } from './rethrow.filter';
 import { RootModule } from './service.module';
+import { TransportRegistry } from './transport-registry';
 
 export interface BootstrapOptions {
   /** Name in logs, metrics and health answers. */
@@ -32,12 +34,16 @@ export async function createService(root: Type<unknown> | DynamicModule, options
     abortOnError: false,
   });
   app.useGlobalFilters(new ProblemDetailsFilter(logger));
+  for (const strategy of app.get(TransportRegistry).strategies) {
+    app.connectMicroservice({ strategy }).useGlobalFilters(new RethrowFilter());
+  }
   return app;
 }
 
-/** Starts listening; answers with the address as a URL. */
+/** Starts the message transports, then listens; answers with the address as a URL. */
 export async function listen(app: INestApplication): Promise<string> {
   const { httpHost, httpPort } = coreConfig.load();
+  await app.startAllMicroservices();
   await app.listen(httpPort, httpHost);
   const server = app.getHttpServer() as Server;
   server.headersTimeout = 10_000;

@@ -11,4 +11,6 @@ export * from './logging/logger';
 export * from './problem-details';
 export * from './service-name';
 export * from './service.module';
+export * from './transport-registry';
+export * from './rethrow.filter';
 export * from './bootstrap';

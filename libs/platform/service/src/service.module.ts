@@ -7,6 +7,7 @@ import { HealthRegistry } from './health/health-registry';
 import { MetricsRegistry } from './health/metrics-registry';
 import { Logger } from './logging/logger';
 import { SERVICE_NAME } from './service-name';
+import { TransportRegistry } from './transport-registry';
 
 /** Injection token of this process's site: ARCHIPELAGO_SITE, else the site file's, else `main`. */
 export const SITE = Symbol('site');
@@ -39,6 +40,7 @@ export class ServiceModule {
           useFactory: () => options.logger ?? Logger.create(options.service, coreConfig.load().logLevel),
         },
         HealthRegistry,
+        TransportRegistry,
         {
           provide: MetricsRegistry,
           useFactory: () => {
@@ -48,7 +50,9 @@ export class ServiceModule {
           },
         },
       ],
-      exports: [coreConfig.KEY, SERVICE_NAME, ARCHIPELAGO_CONFIG, SITE, Logger, HealthRegistry, MetricsRegistry],
+      exports: [
+        coreConfig.KEY, SERVICE_NAME, ARCHIPELAGO_CONFIG, SITE, Logger, HealthRegistry, MetricsRegistry, TransportRegistry,
+      ],
     };
   }
 }
