@@ -1,2 +1,3 @@
 export * from './generate';
 export * from './launchers';
+export * from './system';
