@@ -1,1 +1,2 @@
-export {};
+export { CoreModule } from './core';
+export { mergeMetrics } from './merge-metrics';

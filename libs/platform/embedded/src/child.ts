@@ -20,6 +20,10 @@ export interface ManagedChildOptions {
   capability?: string;
   /** Sent by stop() first (default SIGTERM); after the grace SIGKILL. */
   stopSignal?: NodeJS.Signals;
+  /** Added to the niceness of the process (0 to 19): less of the processor when it is short. */
+  nice?: number;
+  /** Sent when the grace of stop() is over (default SIGKILL). */
+  graceEndSignal?: NodeJS.Signals;
   /** Sent by the kernel when our process dies, kill -9 included (Linux). Default SIGKILL. */
   deathSignal?: NodeJS.Signals;
 }
@@ -47,8 +51,9 @@ export interface ManagedChild {
 export function guardedCommand(
   command: string,
   args: string[],
-  options: Pick<ManagedChildOptions, 'user' | 'capability' | 'deathSignal'>,
+  options: Pick<ManagedChildOptions, 'user' | 'capability' | 'deathSignal' | 'nice'>,
 ): { command: string; args: string[]; uid?: number; gid?: number } {
+  if (options.nice) return guardedCommand('nice', ['-n', String(options.nice), command, ...args], { ...options, nice: 0 });
   const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
   if (!setpriv) return { command, args, uid: options.user?.uid, gid: options.user?.gid };
   const flags = ['--pdeathsig', (options.deathSignal ?? 'SIGKILL').replace(/^SIG/, '')];
@@ -70,6 +75,8 @@ export function spawnManaged(command: string, args: string[], options: ManagedCh
     stdio: ['ignore', log, log],
     uid: guarded.uid,
     gid: guarded.gid,
+    // A session of its own: Ctrl-C at the terminal reaches us only, and we stop our servers in their order.
+    detached: true,
   });
   closeSync(log);
   return manage(child, options);
@@ -78,7 +85,7 @@ export function spawnManaged(command: string, args: string[], options: ManagedCh
 /** Wraps a process that the caller has spawned (a Node child with an IPC channel, for instance). */
 export function manage(
   child: ChildProcess,
-  options: Pick<ManagedChildOptions, 'name' | 'logFile' | 'stopSignal'>,
+  options: Pick<ManagedChildOptions, 'name' | 'logFile' | 'stopSignal' | 'graceEndSignal'>,
 ): ManagedChild {
   let status: ExitStatus | undefined;
   const exited = new Promise<ExitStatus>((resolve) => {
@@ -100,7 +107,7 @@ export function manage(
     async stop(graceMs = 8000) {
       signal('SIGCONT');
       signal(options.stopSignal ?? 'SIGTERM');
-      const timer = setTimeout(() => signal('SIGKILL'), graceMs);
+      const timer = setTimeout(() => signal(options.graceEndSignal ?? 'SIGKILL'), graceMs);
       const result = await exited;
       clearTimeout(timer);
       return result;

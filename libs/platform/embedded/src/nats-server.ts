@@ -14,6 +14,8 @@ export interface NatsServerOptions {
   server?: FoundTool;
   /** Upper bound of JetStream's files, bytes (default 4 GiB): transport only, never the record. */
   maxFileStore?: number;
+  /** Clients must give these. */
+  credentials?: { user: string; password: string };
 }
 export interface NatsServer {
   child: ManagedChild;
@@ -35,6 +37,9 @@ export function natsConfig(options: NatsServerOptions, version: string): string 
     'server_name: archipelago',
     `listen: ${JSON.stringify(`${options.host ?? '127.0.0.1'}:${options.port}`)}`,
     'max_payload: 1048576',
+    ...(options.credentials
+      ? [`authorization { user: ${JSON.stringify(options.credentials.user)}, password: ${JSON.stringify(options.credentials.password)} }`]
+      : []),
     `jetstream {\n  ${jetstream.join('\n  ')}\n}`,
     '',
   ].join('\n');

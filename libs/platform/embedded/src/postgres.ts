@@ -17,6 +17,7 @@ export interface PostgresOptions {
   logFile?: string;
   /** Further server settings, e.g. { shared_buffers: '64MB' }. */
   settings?: Record<string, string>;
+  nice?: number;
 }
 export interface PostgresServer {
   child: ManagedChild;
@@ -183,6 +184,9 @@ export async function startPostgresServer(options: PostgresOptions): Promise<Pos
       capability: cluster.capability,
       // SIGINT is PostgreSQL's fast shutdown: sessions are ended, everything is written, no recovery at the next start.
       stopSignal: 'SIGINT',
+      // Immediate shutdown: nothing that was committed is lost, the next start recovers.
+      graceEndSignal: 'SIGQUIT',
+      nice: options.nice,
       deathSignal: 'SIGINT',
     },
   );

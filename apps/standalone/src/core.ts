@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { CatalogModule } from '@archipelago/catalog';
+import { IngestModule } from '@archipelago/ingest';
+
+/** The services that share one process on a single machine, below the edge in priority. */
+@Module({ imports: [IngestModule, CatalogModule] })
+export class CoreModule {}
