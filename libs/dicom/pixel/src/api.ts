@@ -52,9 +52,9 @@ export interface PixelAttributes {
 
 /** Bounds; beyond them a PixelError 'too-large'. No buffer is allocated for what the header declares beyond them. */
 export interface PixelLimits {
-  /** Most bytes of one decoded frame (default 512 MiB). */
+  /** Most bytes of one decoded frame (default 256 MiB). */
   maxFrameBytes?: number;
-  /** Most bytes of one compressed frame (default 512 MiB). */
+  /** Most bytes of one compressed frame (default 256 MiB). */
   maxCodedFrameBytes?: number;
   /** Most frames of one object (default 1,000,000). */
   maxFrames?: number;

@@ -1,1 +1,11 @@
-export {};
+export * from './api';
+export * from './attributes';
+export * from './choose';
+export { decodeFrame, encodeFrame, loadCodecs } from './codec';
+export { probe, type CodestreamInfo } from './codestream';
+export * from './frame-source';
+export * from './pool';
+export { readAttributes, scanDataset, type ScannedDataset, type ScannedElement } from './scan';
+export * from './syntaxes';
+export * from './transcode';
+export * from './digest';
