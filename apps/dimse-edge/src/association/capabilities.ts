@@ -22,15 +22,12 @@ const NOT_STORED: ReadonlySet<string> = new Set([
   '1.2.840.10008.1.2.7.3',
 ]);
 
-export function edgeCapabilities(
-  privateSopClasses: readonly string[],
-  losslesslyEncodable: (transferSyntaxUid: string) => boolean,
-): Capabilities {
+export function edgeCapabilities(privateSopClasses: readonly string[]): Capabilities {
   const own = new Set(privateSopClasses);
   const syntaxes = new Set(storedTransferSyntaxes());
   return {
     isStorage: (uid) => isStorageSopClass(uid) || own.has(uid),
     isKnownSyntax: (uid) => syntaxes.has(uid),
-    canAlwaysSendIn: (uid) => transferSyntax(uid).native || losslesslyEncodable(uid),
+    canAlwaysSendIn: (uid) => transferSyntax(uid).native,
   };
 }

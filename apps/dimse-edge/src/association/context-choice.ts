@@ -22,14 +22,15 @@ export interface Capabilities {
   isStorage(sopClassUid: string): boolean;
   /** Transfer syntaxes that can be stored: all of the standard (retired ones too) that carry datasets. */
   isKnownSyntax(uid: string): boolean;
-  /** Transfer syntaxes that any stored object can be sent in without loss: the uncompressed and the losslessly encodable. */
+  /** Transfer syntaxes that every stored object can be sent in: the uncompressed. Lossless codings have bounds (16 bit, …). */
   canAlwaysSendIn(uid: string): boolean;
 }
 
 /**
  * - Storage: the first known syntax in the proposer's order, so that a sender keeps its own form.
- * - Storage with the requestor as receiver (C-GET): the first of its syntaxes into which anything can be turned without
- *   loss, else the first known: a single context must take every instance of its class.
+ * - Storage with the requestor as receiver (C-GET): the first of its syntaxes into which every object can be
+ *   turned, else the first known: a context has one syntax and must take every instance of its class. A receiver that
+ *   wants objects in the syntax they are stored in proposes a context for each.
  * - Query/retrieve and verification: the first of the uncompressed ones.
  */
 export function chooseContexts(

@@ -1,0 +1,23 @@
+import type { Principal } from '@archipelago/contracts';
+import type { AssociationInfo } from '@archipelago/dimse';
+import type { SegmentLane } from '../segments/segment-lane';
+import type { Peer } from './peers';
+
+/** What the edge keeps of an open association. */
+export interface AssociationState {
+  peer?: Peer;
+  callerKey: string;
+  callingAeTitle: string;
+  calledAeTitle: string;
+  /** Made by the first C-STORE. */
+  lane?: SegmentLane;
+}
+
+export function associationState(info: AssociationInfo): AssociationState {
+  return info.data as AssociationState;
+}
+
+export function principalOf(info: AssociationInfo, site: string): Principal {
+  const { peer, callingAeTitle } = associationState(info);
+  return { kind: 'peer', site, name: callingAeTitle, ...(peer?.issuer !== undefined ? { issuer: peer.issuer } : {}) };
+}

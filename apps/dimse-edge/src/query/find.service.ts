@@ -1,0 +1,72 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { FindResponse, QueryRequest } from '@archipelago/dimse';
+import { Logger, SITE } from '@archipelago/platform-service';
+import { associationState, principalOf } from '../association/association-state';
+import { findOptions } from '../association/extended-negotiation';
+import { queryClass } from '../association/query-classes';
+import { CatalogClient, CatalogUnavailableError } from '../catalog/catalog-client';
+import { encodeResponse, noticeComment, pendingStatus } from './find-response';
+import { QUERY_STATUS } from './find-status';
+import { readIdentifier } from './identifier';
+import { searchRequest } from './search-request';
+
+/** C-FIND (PS3.4 C.4.1): pages of the catalog as pending responses, as fast as the socket takes them. */
+@Injectable()
+export class FindService {
+  constructor(
+    private readonly catalog: CatalogClient,
+    private readonly logger: Logger,
+    @Inject(SITE) private readonly site: string,
+  ) {}
+
+  async *find(request: QueryRequest): AsyncGenerator<FindResponse> {
+    const model = queryClass(request.sopClassUid);
+    if (model?.operation !== 'FIND' || request.sopClassUid !== request.context.abstractSyntax) {
+      yield { status: QUERY_STATUS['class-mismatch'].status, errorComment: 'SOP class is not that of the context' };
+      return;
+    }
+    const read = readIdentifier(request.identifier, request.context.transferSyntax, model);
+    if (!read.ok) return yield failure(read);
+    const { association } = request;
+    const options = findOptions(association.request.extended, request.sopClassUid);
+    const asked = searchRequest(read.identifier, model, options, principalOf(association, this.site));
+    if (!asked.ok) return yield failure(asked);
+    const context = {
+      identifier: read.identifier,
+      transferSyntaxUid: request.context.transferSyntax,
+      retrieveAeTitle: associationState(association).calledAeTitle,
+    };
+    try {
+      let comment: string | undefined;
+      let unsupported: ReadonlySet<string> | undefined;
+      for await (const page of this.catalog.searchPages(asked.search)) {
+        // what is supported is a matter of the question: the first page says it for all
+        unsupported ??= new Set(page.unsupported);
+        comment ??= noticeComment(page.notices);
+        const status = pendingStatus(unsupported);
+        for (const match of page.matches) {
+          if (request.signal.aborted) return yield { status: QUERY_STATUS.cancelled.status };
+          yield { status, identifier: encodeResponse(match, { ...context, unsupported }) };
+        }
+      }
+      yield { status: QUERY_STATUS.success.status, ...(comment ? { errorComment: comment } : {}) };
+    } catch (error) {
+      yield this.failed(error);
+    }
+  }
+
+  private failed(error: unknown): FindResponse {
+    const away = error instanceof CatalogUnavailableError;
+    this.logger[away ? 'warn' : 'error']('query failed', { err: error });
+    const { status } = QUERY_STATUS[away ? 'catalog-unavailable' : 'unable-to-process'];
+    return { status, errorComment: away ? 'catalog unavailable' : 'query failed' };
+  }
+}
+
+function failure(why: { status: number; comment: string; elements: number[] }): FindResponse {
+  return {
+    status: why.status,
+    errorComment: why.comment,
+    ...(why.elements.length > 0 ? { offendingElements: why.elements } : {}),
+  };
+}
