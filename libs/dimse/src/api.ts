@@ -29,6 +29,13 @@ export interface ExtendedNegotiation { sopClassUid: string; info: Buffer }
 /** PS3.7 D.3.3.7: 1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT. */
 export interface UserIdentity { type: number; responseRequested: boolean; primary: Buffer; secondary: Buffer }
 
+/** PS3.7 D.3.3.6: SOP class common extended negotiation. */
+export interface CommonExtendedNegotiation {
+  sopClassUid: string;
+  serviceClassUid: string;
+  relatedGeneralSopClassUids: string[];
+}
+
 export interface AssociateRequest {
   calledAeTitle: string;
   callingAeTitle: string;
@@ -40,6 +47,7 @@ export interface AssociateRequest {
   asyncOps?: { invoked: number; performed: number };
   roles: RoleSelection[];
   extended: ExtendedNegotiation[];
+  commonExtended?: CommonExtendedNegotiation[];
   userIdentity?: UserIdentity;
   remoteAddress: string;
   remotePort: number;
@@ -47,7 +55,7 @@ export interface AssociateRequest {
 }
 /** PS3.8 9.3.4: result 1 permanent, 2 transient; source 1 user, 2 ACSE, 3 presentation. */
 export type AssociateDecision =
-  | { accept: true; contexts: ContextResult[]; roles?: RoleSelection[]; extended?: ExtendedNegotiation[]; userIdentityResponse?: Buffer; idleTimeoutMs?: number }
+  | { accept: true; contexts: ContextResult[]; roles?: RoleSelection[]; extended?: ExtendedNegotiation[]; userIdentityResponse?: Buffer; idleTimeoutMs?: number; asyncOps?: { invoked: number; performed: number } }
   | { accept: false; result: 1 | 2; source: 1 | 2 | 3; reason: number };
 
 /** Status of a DIMSE response with the optional elements of PS3.7 annex C. */
@@ -118,6 +126,24 @@ export interface AssociationInfo {
   readonly contexts: AcceptedContext[];
   /** Anything the onAssociate handler wants to find again (peer, principal). */
   data: unknown;
+  /** Invokes an N-service on the peer over this association, e.g. N-EVENT-REPORT to its requestor. */
+  invoke(operation: NOperation): Promise<NResponse>;
+  /** Aborts the association (A-ABORT, service user). */
+  abort(): void;
+}
+
+/** An N-service to invoke. `commandField` is the request's (COMMAND.nCreateRq, ...). */
+export interface NOperation {
+  /** Needed when the SOP class was accepted on several contexts, or its abstract syntax is a meta SOP class. */
+  contextId?: number;
+  commandField: number;
+  sopClassUid: string;
+  sopInstanceUid?: string;
+  eventTypeId?: number;
+  actionTypeId?: number;
+  attributeIdentifierList?: number[];
+  /** In the context's transfer syntax. */
+  dataset?: Buffer;
 }
 
 /** N-service request (N-EVENT-REPORT, N-GET, N-SET, N-ACTION, N-CREATE, N-DELETE), for MPPS and commitment later. */
@@ -194,11 +220,34 @@ export interface AssociationOptions {
   tls?: ConnectionOptions;
   connectTimeoutMs?: number;
   responseTimeoutMs?: number;
+  /** No byte that we send is taken for so long (default 60 s). */
+  writeTimeoutMs?: number;
+  /** Largest identifier that we take in one response (default 1 MiB). */
+  maxIdentifierBytes?: number;
+  commonExtended?: CommonExtendedNegotiation[];
+  implementationClassUid?: string;
+  implementationVersionName?: string;
+  /** N-services that the acceptor invokes on us (N-EVENT-REPORT). */
+  onNService?(request: NRequest): Promise<NResponse>;
   /** SCP side of C-GET: receives the sub-operations. */
   onStore?(request: StoreRequest): StoreSink | Promise<StoreSink>;
   signal?: AbortSignal;
 }
+/** What the acceptor answered (PS3.8 9.3.3, PS3.7 annex D.3). */
+export interface NegotiatedAssociation {
+  maxPduLength: number;
+  implementationClassUid: string;
+  implementationVersionName: string;
+  asyncOps?: { invoked: number; performed: number };
+  roles: RoleSelection[];
+  extended: ExtendedNegotiation[];
+  userIdentityResponse?: Buffer;
+}
 export interface ClientAssociation {
+  readonly negotiated: NegotiatedAssociation;
+  /** Settles when the association is over: undefined after a release, else the error. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  nService(operation: NOperation): Promise<NResponse>;
   readonly contexts: AcceptedContext[];
   readonly rejectedContexts: { id: number; abstractSyntax: string; result: number }[];
   echo(): Promise<DimseStatus>;

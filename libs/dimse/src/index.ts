@@ -1,1 +1,12 @@
-export {};
+export * from './api';
+export * from './errors';
+export { ABORT_REASON, ABORT_SOURCE, REJECTION, describeAbort, describeRejection, type Rejection } from './reasons';
+export { Status, statusKind, type StatusKind } from './status';
+export { StatusError } from './session/status-error';
+export { DimseServer } from './server';
+export { connect } from './client';
+export { DEFAULT_LIMITS } from './limits';
+export { COMMAND, decodeCommandSet, encodeCommandSet, serviceName, type CommandSet } from './session/command-set';
+export { aeTitleProblem } from './pdu/ae-title';
+export { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, UID, isUid } from './uids';
+export { quickAckAvailable } from './transport/quick-ack';
