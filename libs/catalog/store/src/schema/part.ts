@@ -1,0 +1,5 @@
+import type { SchemaPart } from '@archipelago/platform-storage';
+import { Catalog1763800000001 } from './0001-catalog';
+
+/** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
+export const CATALOG_SCHEMA: SchemaPart = { name: 'catalog', migrations: [Catalog1763800000001] };

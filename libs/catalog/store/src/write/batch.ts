@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import type { Projection } from '@archipelago/catalog-model';
+import type { PackEntry } from '@archipelago/pack';
+import type { StoredCopy } from './index-pack.types';
+
+/** One entry of a pack on its way into the presentation. */
+export interface BatchEntry {
+  entry: PackEntry;
+  sourceId: number;
+  projection: Projection;
+  /** Where it lies, for comparing pixels. */
+  place: StoredCopy;
+}
+
+/** What one pack brings; the same shape when it is replayed for the rebuild. */
+export interface Batch {
+  entries: BatchEntry[];
+  comparePixels(incoming: StoredCopy, stored: StoredCopy): Promise<boolean>;
+}
+
+/** Patients, studies and series of a batch by key, with the entries that hang below each. */
+export interface Keyed {
+  patients: Map<string, BatchEntry[]>;
+  studies: Map<string, BatchEntry[]>;
+  series: Map<string, BatchEntry[]>;
+}
+
+/** Separates parts of a key; values never hold NUL (sanitised). */
+const SEPARATOR = '\u0000';
+
+export function patientKey(one: BatchEntry): string | null {
+  const identity = one.projection.patient?.identity;
+  return identity ? [identity.patientId, identity.issuer, identity.scope].join(SEPARATOR) : null;
+}
+export function studyKey(one: BatchEntry): string | null {
+  const patient = patientKey(one);
+  return patient === null ? null : `${one.projection.study?.studyInstanceUid ?? ''}${SEPARATOR}${patient}`;
+}
+export function seriesKey(one: BatchEntry): string | null {
+  const study = studyKey(one);
+  return study === null ? null : `${one.projection.series?.seriesInstanceUid ?? ''}${SEPARATOR}${study}`;
+}
+
+function collect(into: Map<string, BatchEntry[]>, key: string | null, one: BatchEntry): void {
+  if (key === null) return;
+  const list = into.get(key);
+  if (list) list.push(one);
+  else into.set(key, [one]);
+}
+
+/** Maps in key order: rows are inserted and locked in that order everywhere. */
+export function keyBatch(entries: readonly BatchEntry[]): Keyed {
+  const keyed: Keyed = { patients: new Map(), studies: new Map(), series: new Map() };
+  for (const one of entries) {
+    collect(keyed.patients, patientKey(one), one);
+    collect(keyed.studies, studyKey(one), one);
+    collect(keyed.series, seriesKey(one), one);
+  }
+  return { patients: sortByKey(keyed.patients), studies: sortByKey(keyed.studies), series: sortByKey(keyed.series) };
+}
+
+function sortByKey<T>(map: Map<string, T>): Map<string, T> {
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+/** A lock bucket of a study: few enough to fit the lock table, many enough that studies seldom wait for each other. */
+export const STUDY_LOCK_BUCKETS = 512;
+export function studyLockBucket(studyInstanceUid: string): number {
+  return createHash('sha256').update(studyInstanceUid).digest().readUInt32BE(0) % STUDY_LOCK_BUCKETS;
+}

@@ -1,0 +1,88 @@
+import type { SqlClient } from '@archipelago/platform-storage';
+import { PATIENTLESS_SOP_CLASSES } from '@archipelago/catalog-model';
+import { seriesKey, studyKey, type BatchEntry } from './batch';
+import type { Locked } from './levels';
+import type { Verdict } from './instances';
+
+/** What needs a person's decision. Kinds are stable names. */
+export type DifferenceKind =
+  | 'same-uid-other-content'
+  | 'study-with-other-patient'
+  | 'series-with-other-study'
+  | 'missing-study-or-series-uid'
+  | 'resend-of-deleted';
+
+export interface Difference {
+  kind: DifferenceKind;
+  /** Makes the flag idempotent: what it is about, in UIDs, digests and ids. */
+  subject: string;
+  evidence: Record<string, unknown>;
+}
+
+/** Flags differences; one that is known already is not flagged again. Returns how many are new. */
+export async function flagDifferences(client: SqlClient, differences: readonly Difference[]): Promise<number> {
+  if (differences.length === 0) return 0;
+  const sorted = [...differences].sort((a, b) => (a.kind + a.subject < b.kind + b.subject ? -1 : 1));
+  const { rows } = await client.query(
+    `INSERT INTO difference (kind, subject, evidence)
+     SELECT k.kind, k.subject, k.evidence::jsonb FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(kind, subject, evidence, n)
+     ORDER BY k.n ON CONFLICT (kind, subject) DO NOTHING RETURNING id`,
+    [sorted.map((d) => d.kind), sorted.map((d) => d.subject), sorted.map((d) => JSON.stringify(d.evidence))]);
+  return rows.length;
+}
+
+function entryEvidence(one: BatchEntry): Record<string, unknown> {
+  return { packId: one.place.packId, ordinal: one.entry.ordinal, source: one.entry.source, wireDigest: one.entry.wireDigest };
+}
+
+export function contentDifferences(verdicts: readonly Verdict[], locked: Locked): Difference[] {
+  return verdicts.flatMap(({ one, differsFrom }) => {
+    if (!differsFrom) return [];
+    const { sopInstanceUid, wireDigest } = one.entry;
+    const evidence = {
+      sopInstanceUid, incoming: entryEvidence(one), answer: { wireDigest: differsFrom.wire, study: differsFrom.study, series: differsFrom.series },
+      incomingStudy: locked.studies.get(studyKey(one) ?? '')?.id ?? null,
+    };
+    return [{ kind: 'same-uid-other-content' as const, subject: `${sopInstanceUid}|${wireDigest}`, evidence }];
+  });
+}
+
+export function incompleteDifferences(entries: readonly BatchEntry[]): Difference[] {
+  return entries
+    .filter((one) => one.projection.study === null && !PATIENTLESS_SOP_CLASSES.has(one.entry.sopClassUid))
+    .map((one) => ({
+      kind: 'missing-study-or-series-uid', subject: `${one.entry.sopInstanceUid}|${one.entry.wireDigest}`, evidence: entryEvidence(one),
+    }));
+}
+
+/** New study rows whose UID another patient has, and new series rows whose UID another study has. */
+export async function identityDifferences(client: SqlClient, entries: readonly BatchEntry[], locked: Locked): Promise<Difference[]> {
+  const byStudy = new Map<string, BatchEntry>();
+  const bySeries = new Map<string, BatchEntry>();
+  for (const one of entries) {
+    const [study, series] = [locked.studies.get(studyKey(one) ?? ''), locked.series.get(seriesKey(one) ?? '')];
+    if (study?.inserted === true && !byStudy.has(study.id)) byStudy.set(study.id, one);
+    if (series?.inserted === true && !bySeries.has(series.id)) bySeries.set(series.id, one);
+  }
+  return [
+    ...(await clashes(client, 'study-with-other-patient', byStudy, CLASHING_STUDIES)),
+    ...(await clashes(client, 'series-with-other-study', bySeries, CLASHING_SERIES)),
+  ];
+}
+
+const CLASHING_STUDIES = `
+  SELECT a.id::text, a.study_instance_uid AS uid, array_agg(b.id::text ORDER BY b.id) AS others
+  FROM study a JOIN study b ON b.study_instance_uid = a.study_instance_uid AND b.id <> a.id WHERE a.id = ANY($1) GROUP BY a.id`;
+const CLASHING_SERIES = `
+  SELECT a.id::text, a.series_instance_uid AS uid, array_agg(b.id::text ORDER BY b.id) AS others
+  FROM series a JOIN series b ON b.series_instance_uid = a.series_instance_uid AND b.id <> a.id WHERE a.id = ANY($1) GROUP BY a.id`;
+
+async function clashes(client: SqlClient, kind: DifferenceKind, rows: Map<string, BatchEntry>, sql: string): Promise<Difference[]> {
+  if (rows.size === 0) return [];
+  const { rows: found } = await client.query<{ id: string; uid: string; others: string[] }>(sql, [[...rows.keys()]]);
+  return found.map((row) => {
+    const one = rows.get(row.id) as BatchEntry;
+    const key = (kind === 'study-with-other-patient' ? studyKey(one) : seriesKey(one)) ?? row.uid;
+    return { kind, subject: key.replaceAll('\u0000', '|'), evidence: { uid: row.uid, id: row.id, others: row.others, incoming: entryEvidence(one) } };
+  });
+}

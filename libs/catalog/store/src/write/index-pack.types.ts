@@ -1,0 +1,63 @@
+import type { PackSealedV1 } from '@archipelago/contracts';
+import type { AttributeSet, HeaderView, IdentityRules } from '@archipelago/catalog-model';
+import type { PackEntry, PackIndex } from '@archipelago/pack';
+
+/** Where one stored dataset lies: enough to read its pixels. Digests are lower-case hex. */
+export interface StoredCopy {
+  packId: string;
+  ordinal: number;
+  store: string;
+  key: string;
+  sopInstanceUid: string;
+  wireDigest: string;
+  datasetOffset: number;
+  datasetLength: number;
+  transferSyntaxUid: string;
+  /** Bytes and tail offset of the pack, for reading its index. */
+  packBytes: number;
+  packTailOffset: number;
+}
+
+export interface IndexPackInput {
+  announcement: PackSealedV1;
+  index: PackIndex;
+  /** The header of one entry (`datasetHeaderView(readHeader(...))`). Called once for each entry. */
+  header(ordinal: number): HeaderView;
+  /**
+   * Whether two datasets with equal headers have equal pixel values. Called only when needed, inside the transaction;
+   * its verdicts are kept for the rebuild. A rejection fails the whole pack.
+   */
+  comparePixels(incoming: StoredCopy, stored: StoredCopy): Promise<boolean>;
+  /** Issuer of ids that the header does not qualify (the source's assigning authority). Default: ''. */
+  defaultIssuer?(entry: PackEntry): string;
+  attributes?: AttributeSet;
+  identity?: IdentityRules;
+  /** Tier of the store (default `hot`). */
+  tier?: string;
+}
+
+export interface IndexedStudy {
+  studyId: string;
+  revision: number;
+  /** Series that gained instances. */
+  seriesIds: string[];
+  newInstances: number;
+  /** Source and origin of the first of them, for the event. */
+  source: string;
+  origin: PackEntry['origin'];
+}
+
+export interface IndexPackResult {
+  /** The pack was in the catalog before: nothing was done, the other fields are empty. */
+  already: boolean;
+  /** Instances that became the answer for their UID. */
+  newInstances: number;
+  /** Entries that are another copy of a known instance. */
+  duplicates: number;
+  /** Differences flagged by this pack. */
+  differences: number;
+  /** Entries held back by a tombstone: queued for decision. */
+  heldBack: number;
+  /** Studies that changed; objects without a patient are not among them. */
+  studies: IndexedStudy[];
+}

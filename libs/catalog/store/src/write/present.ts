@@ -1,0 +1,50 @@
+import type { SqlClient } from '@archipelago/platform-storage';
+import { keyBatch, seriesKey, studyKey, type Batch } from './batch';
+import { contentDifferences, flagDifferences, identityDifferences, incompleteDifferences } from './differences';
+import type { IndexedStudy } from './index-pack.types';
+import { placeInstances, type Verdict } from './instances';
+import { lockLevels, lockStudies, type Locked } from './levels';
+import { mergeAttributes } from './merge';
+import { updateSums, type UpdatedStudy } from './sums';
+
+export interface Presented {
+  verdicts: Verdict[];
+  differences: number;
+  studies: IndexedStudy[];
+}
+
+function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly Verdict[]): IndexedStudy[] {
+  const byId = new Map<string, { verdicts: Verdict[]; series: Set<string> }>();
+  for (const verdict of verdicts) {
+    const study = locked.studies.get(studyKey(verdict.one) ?? '')?.id;
+    const series = locked.series.get(seriesKey(verdict.one) ?? '')?.id;
+    if (verdict.outcome !== 'answer' || study === undefined || series === undefined) continue;
+    const group = byId.get(study) ?? { verdicts: [], series: new Set<string>() };
+    group.verdicts.push(verdict);
+    group.series.add(series);
+    byId.set(study, group);
+  }
+  return updated.flatMap(({ id, revision }) => {
+    const group = byId.get(id);
+    const entry = group?.verdicts[0]?.one.entry;
+    if (!group || !entry) return [];
+    return [{ studyId: id, revision, seriesIds: [...group.series], newInstances: group.verdicts.length, source: entry.source, origin: entry.origin }];
+  });
+}
+
+/**
+ * Brings a batch into the presentation rows: the part of indexing that the rebuild runs again. Lock order: study
+ * buckets, then rows of patient, study, series, instance, each by key.
+ */
+export async function present(client: SqlClient, batch: Batch): Promise<Presented> {
+  await lockStudies(client, batch.entries);
+  const keyed = keyBatch(batch.entries);
+  const locked = await lockLevels(client, keyed);
+  const verdicts = await placeInstances(client, locked, batch);
+  await mergeAttributes(client, keyed, locked, verdicts);
+  const updated = await updateSums(client, locked, verdicts);
+  const differences = await flagDifferences(client, [
+    ...contentDifferences(verdicts, locked), ...incompleteDifferences(batch.entries), ...(await identityDifferences(client, batch.entries, locked)),
+  ]);
+  return { verdicts, differences, studies: summarise(updated, locked, verdicts) };
+}

@@ -1,0 +1,154 @@
+import { attributesDigest, type KeptAttributes } from '@archipelago/catalog-model';
+import type { SqlClient } from '@archipelago/platform-storage';
+import type { BatchEntry } from './batch';
+
+/** Ids of the sources by name; missing ones are made. */
+export async function sourceIds(client: SqlClient, names: readonly string[]): Promise<Map<string, number>> {
+  const wanted = [...new Set(names)].sort();
+  const read = async (): Promise<Map<string, number>> => {
+    const { rows } = await client.query<{ id: number; name: string }>('SELECT id, name FROM source WHERE name = ANY($1)', [wanted]);
+    return new Map(rows.map((row) => [row.name, row.id]));
+  };
+  const known = await read();
+  if (known.size === wanted.length) return known;
+  await client.query('INSERT INTO source (name) SELECT n FROM unnest($1::text[]) n ORDER BY n ON CONFLICT DO NOTHING', [wanted]);
+  return read();
+}
+
+/** Every entry of the pack, with the kept instance that it is a copy of. */
+export async function insertPackEntries(client: SqlClient, pack: string, entries: readonly BatchEntry[], sameAs: (string | null)[]): Promise<void> {
+  const e = entries.map((one) => one.entry);
+  await client.query(
+    `INSERT INTO pack_entry (pack, ordinal, source, origin, sop_instance_uid, sop_class_uid, transfer_syntax_uid, wire_digest,
+       header_digest, same_as, dataset_offset, dataset_length, header_offset, header_length, header_raw_length, received_at,
+       calling_ae_title, called_ae_title)
+     SELECT $1, k.ordinal, k.source, k.origin, k.uid, k.class, k.syntax, decode(k.wire, 'hex'), decode(k.header, 'hex'),
+       decode(k.same_as, 'hex'), k.d_offset, k.d_length, k.h_offset, k.h_length, k.h_raw, k.received::timestamptz, k.calling, k.called
+     FROM unnest($2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+                 $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[])
+       k(ordinal, source, origin, uid, class, syntax, wire, header, same_as, d_offset, d_length, h_offset, h_length, h_raw,
+         received, calling, called)`,
+    [
+      pack, e.map((x) => x.ordinal), entries.map((one) => one.sourceId), e.map((x) => x.origin), e.map((x) => x.sopInstanceUid),
+      e.map((x) => x.sopClassUid), e.map((x) => x.transferSyntaxUid), e.map((x) => x.wireDigest), e.map((x) => x.headerDigest), sameAs,
+      e.map((x) => x.datasetOffset), e.map((x) => x.datasetLength), e.map((x) => x.headerOffset), e.map((x) => x.headerLength),
+      e.map((x) => x.headerRawLength), e.map((x) => x.receivedAt), e.map((x) => x.callingAeTitle), e.map((x) => x.calledAeTitle),
+    ]);
+}
+
+interface Said {
+  one: BatchEntry;
+  uid: string;
+  parent: string;
+  digest: string;
+  attributes: KeptAttributes;
+}
+
+function distinct(said: Said[]): Said[] {
+  const seen = new Map<string, Said>();
+  for (const one of said) {
+    const key = `${one.uid}|${one.one.sourceId}|${one.digest}`;
+    if (!seen.has(key)) seen.set(key, one);
+  }
+  return [...seen.values()].sort((a, b) => (a.uid === b.uid ? a.one.entry.ordinal - b.one.entry.ordinal : a.uid < b.uid ? -1 : 1));
+}
+
+/** What one table of versions is called and keyed by. */
+interface VersionTable {
+  name: string;
+  uid: string;
+  /** Further columns, with their expressions over k. */
+  columns: string;
+  values: string;
+  /** Columns that say "the same version". */
+  same: string;
+}
+
+const STUDY: VersionTable = {
+  name: 'source_study', uid: 'study_instance_uid', columns: 'tag_digest, attributes', same: 'tag_digest',
+  values: "decode(k.digest, 'hex'), k.attributes::jsonb",
+};
+const SERIES: VersionTable = {
+  name: 'source_series', uid: 'series_instance_uid', columns: 'study_instance_uid, tag_digest, attributes', same: 'tag_digest',
+  values: "k.parent, decode(k.digest, 'hex'), k.attributes::jsonb",
+};
+
+async function insertLevel(client: SqlClient, table: VersionTable, pack: string, state: string, rows: Said[]): Promise<void> {
+  if (rows.length === 0) return;
+  // version: those that were there before, and the rank among the new ones of the same source and UID
+  await client.query(
+    `INSERT INTO ${table.name} (${table.uid}, ${table.columns}, source, version, depth, state, as_of, patient_id, issuer, pack, ordinal)
+     SELECT k.uid, ${table.values}, k.source,
+       coalesce((SELECT max(version) FROM ${table.name} o WHERE o.${table.uid} = k.uid AND o.source = k.source), 0)
+         + row_number() OVER (PARTITION BY k.uid, k.source ORDER BY k.n),
+       'full', $10, k.as_of::timestamptz, k.patient_id, k.issuer, $1, k.ordinal
+     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $11::int[]) WITH ORDINALITY
+       k(uid, parent, digest, attributes, source, as_of, patient_id, issuer, ordinal, n)
+     WHERE NOT EXISTS (SELECT 1 FROM ${table.name} o WHERE o.${table.uid} = k.uid AND o.source = k.source
+                         AND o.${table.same} = decode(k.digest, 'hex') AND o.state = $10)
+     ON CONFLICT (${table.uid}, source, ${table.same}) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
+    [
+      pack, rows.map((r) => r.uid), rows.map((r) => r.parent), rows.map((r) => r.digest), rows.map((r) => JSON.stringify(r.attributes)),
+      rows.map((r) => r.one.sourceId), rows.map((r) => r.one.entry.receivedAt),
+      rows.map((r) => r.one.projection.patient?.identity.patientId ?? ''), rows.map((r) => r.one.projection.patient?.identity.issuer ?? ''),
+      state, rows.map((r) => r.one.entry.ordinal),
+    ]);
+}
+
+function studySaid(one: BatchEntry): Said[] {
+  const { patient, study } = one.projection;
+  if (!patient || !study) return [];
+  const attributes = { ...patient.attributes, ...study.attributes };
+  const digest = attributesDigest(attributes, patient.identity.issuer).toString('hex');
+  return [{ one, uid: study.studyInstanceUid, parent: '', digest, attributes }];
+}
+
+function seriesSaid(one: BatchEntry): Said[] {
+  const { study, series } = one.projection;
+  if (!study || !series) return [];
+  const digest = attributesDigest(series.attributes, study.studyInstanceUid).toString('hex');
+  return [{ one, uid: series.seriesInstanceUid, parent: study.studyInstanceUid, digest, attributes: series.attributes }];
+}
+
+/**
+ * Instances: the version counts what a source said under one UID. A UID that is new to the catalog has version 1; for
+ * the few others the versions before are looked up.
+ */
+async function insertInstances(client: SqlClient, pack: string, state: string, entries: readonly BatchEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const first = new Map<string, BatchEntry>();
+  for (const one of entries) {
+    const key = `${one.entry.sopInstanceUid}|${one.sourceId}|${one.entry.wireDigest}`;
+    if (!first.has(key)) first.set(key, one);
+  }
+  const rows = [...first].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+  await client.query(
+    `INSERT INTO source_instance (sop_instance_uid, series_instance_uid, study_instance_uid, sop_class_uid, tag_digest, wire_digest,
+       source, version, depth, state, as_of, patient_id, issuer, pack, ordinal)
+     SELECT k.uid, k.series, k.study, k.class, decode(k.header, 'hex'), decode(k.wire, 'hex'), k.source,
+       coalesce((SELECT max(version) FROM source_instance o WHERE o.sop_instance_uid = k.uid AND o.source = k.source), 0)
+         + row_number() OVER (PARTITION BY k.uid, k.source ORDER BY k.n),
+       'full', $2, k.as_of::timestamptz, k.patient_id, k.issuer, $1, k.ordinal
+     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[],
+                 $13::int[]) WITH ORDINALITY k(uid, series, study, class, header, wire, source, as_of, patient_id, issuer, ordinal, n)
+     WHERE NOT EXISTS (SELECT 1 FROM source_instance o WHERE o.sop_instance_uid = k.uid AND o.source = k.source
+                         AND o.wire_digest = decode(k.wire, 'hex') AND o.state = $2)
+     ON CONFLICT (sop_instance_uid, source, wire_digest) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
+    [
+      pack, state, rows.map((one) => one.entry.sopInstanceUid), rows.map((one) => one.projection.series?.seriesInstanceUid ?? ''),
+      rows.map((one) => one.projection.study?.studyInstanceUid ?? ''), rows.map((one) => one.entry.sopClassUid),
+      rows.map((one) => one.entry.headerDigest), rows.map((one) => one.entry.wireDigest), rows.map((one) => one.sourceId),
+      rows.map((one) => one.entry.receivedAt), rows.map((one) => one.projection.patient?.identity.patientId ?? ''),
+      rows.map((one) => one.projection.patient?.identity.issuer ?? ''), rows.map((one) => one.entry.ordinal),
+    ]);
+}
+
+/** What the sources said, version by version; called while the studies' locks are held, after the verdicts. */
+export async function insertSourceRows(
+  client: SqlClient, pack: string, state: 'present' | 'deleted', entries: readonly BatchEntry[],
+): Promise<void> {
+  await insertLevel(client, STUDY, pack, state, distinct(entries.flatMap(studySaid)));
+  await insertLevel(client, SERIES, pack, state, distinct(entries.flatMap(seriesSaid)));
+  await insertInstances(client, pack, state, entries);
+}
+

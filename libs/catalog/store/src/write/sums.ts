@@ -1,0 +1,126 @@
+import type { SqlClient } from '@archipelago/platform-storage';
+import { seriesKey } from './batch';
+import type { Locked } from './levels';
+import type { Verdict } from './instances';
+
+interface Gain {
+  instances: number;
+  bytes: number;
+  classes: Set<string>;
+}
+
+function gains(locked: Locked, verdicts: readonly Verdict[]): Map<string, Gain> {
+  const bySeries = new Map<string, Gain>();
+  for (const { one, outcome } of verdicts) {
+    const series = locked.series.get(seriesKey(one) ?? '')?.id;
+    if (outcome !== 'answer' || series === undefined) continue;
+    const gain = bySeries.get(series) ?? { instances: 0, bytes: 0, classes: new Set<string>() };
+    gain.instances += 1;
+    gain.bytes += one.entry.datasetLength;
+    gain.classes.add(one.entry.sopClassUid);
+    bySeries.set(series, gain);
+  }
+  return bySeries;
+}
+
+/** Sums of series add only what the INSERT returned; where an answer was replaced they are counted anew. */
+const ADD_TO_SERIES = `
+  UPDATE series t SET instances = t.instances + k.instances, bytes = t.bytes + k.bytes, revision = t.revision + 1, changed_at = now(),
+    sop_classes = CASE WHEN t.sop_classes @> k.classes THEN t.sop_classes
+                  ELSE ARRAY(SELECT DISTINCT c COLLATE "C" FROM unnest(t.sop_classes || k.classes) c ORDER BY 1) END
+  FROM (SELECT u.id, u.instances, u.bytes, string_to_array(u.classes, '\\') AS classes
+        FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::text[]) u(id, instances, bytes, classes)) k
+  WHERE t.id = k.id RETURNING t.study::text`;
+
+export const COUNT_SERIES = `
+  SELECT x.id, count(i.is_answer)::int AS instances, coalesce(sum(i.bytes), 0)::bigint AS bytes,
+         coalesce(array_agg(DISTINCT i.sop_class_uid ORDER BY i.sop_class_uid) FILTER (WHERE i.is_answer), '{}') AS classes
+  FROM series x LEFT JOIN instance i ON i.series = x.id AND i.is_answer WHERE x.id = ANY($1) GROUP BY x.id`;
+
+const RECOUNT_SERIES = `
+  UPDATE series t SET instances = k.instances, bytes = k.bytes, sop_classes = k.classes, revision = t.revision + 1, changed_at = now()
+  FROM (${COUNT_SERIES}) k WHERE t.id = k.id RETURNING t.study::text`;
+
+/** A study's sums follow from its series rows, all of which its lock protects. */
+export const SUM_STUDIES = `
+  SELECT s.id, count(x.id)::int AS series, coalesce(sum(x.instances), 0)::int AS instances, coalesce(sum(x.bytes), 0)::bigint AS bytes,
+    ARRAY(SELECT DISTINCT y.modality FROM series y WHERE y.study = s.id AND y.instances > 0 AND y.modality <> '' ORDER BY 1) AS modalities,
+    ARRAY(SELECT DISTINCT c COLLATE "C" FROM series y, unnest(y.sop_classes) c WHERE y.study = s.id AND y.instances > 0 ORDER BY 1) AS classes
+  FROM study s LEFT JOIN series x ON x.study = s.id AND x.instances > 0 WHERE s.id = ANY($1) GROUP BY s.id`;
+
+const UPDATE_STUDIES = `
+  UPDATE study t SET series = k.series, instances = k.instances, bytes = k.bytes, modalities = k.modalities, sop_classes = k.classes,
+    revision = t.revision + 1, changed_at = now(), changed_xid = pg_current_xact_id()
+  FROM (${SUM_STUDIES}) k WHERE t.id = k.id
+  RETURNING t.id::text, t.patient::text, t.series, t.instances, t.revision::int`;
+
+const ADD_TO_PATIENTS = `
+  UPDATE patient t SET studies = t.studies + k.studies, series = t.series + k.series, instances = t.instances + k.instances
+  FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[]) k(id, studies, series, instances) WHERE t.id = k.id`;
+
+export interface UpdatedStudy {
+  id: string;
+  patient: string;
+  series: number;
+  instances: number;
+  revision: number;
+}
+
+interface StudyBefore {
+  id: string;
+  series: number;
+  instances: number;
+}
+
+async function updateSeriesSums(client: SqlClient, locked: Locked, verdicts: readonly Verdict[]): Promise<string[]> {
+  const bySeries = gains(locked, verdicts);
+  const recount = new Set<string>();
+  for (const { one, replaced } of verdicts) {
+    if (!replaced) continue;
+    if (replaced.series !== null) recount.add(replaced.series);
+    const series = locked.series.get(seriesKey(one) ?? '')?.id;
+    if (series !== undefined) recount.add(series);
+  }
+  const added = [...bySeries].filter(([id]) => !recount.has(id)).sort(([a], [b]) => Number(a) - Number(b));
+  const studies: string[] = [];
+  if (added.length > 0) {
+    const { rows } = await client.query<{ study: string }>(ADD_TO_SERIES, [
+      added.map(([id]) => id), added.map(([, gain]) => gain.instances), added.map(([, gain]) => gain.bytes),
+      added.map(([, gain]) => [...gain.classes].sort().join('\\')),
+    ]);
+    studies.push(...rows.map((row) => row.study));
+  }
+  if (recount.size > 0) {
+    const { rows } = await client.query<{ study: string }>(RECOUNT_SERIES, [[...recount]]);
+    studies.push(...rows.map((row) => row.study));
+  }
+  return [...new Set(studies)];
+}
+
+async function updatePatientSums(client: SqlClient, before: Map<string, StudyBefore>, after: UpdatedStudy[]): Promise<void> {
+  const deltas = new Map<string, { studies: number; series: number; instances: number }>();
+  for (const study of after) {
+    const old = before.get(study.id) ?? { series: 0, instances: 0 };
+    const delta = deltas.get(study.patient) ?? { studies: 0, series: 0, instances: 0 };
+    delta.studies += Number(study.instances > 0) - Number(old.instances > 0);
+    delta.series += study.series - old.series;
+    delta.instances += study.instances - old.instances;
+    deltas.set(study.patient, delta);
+  }
+  const changed = [...deltas].filter(([, d]) => d.studies !== 0 || d.series !== 0 || d.instances !== 0);
+  if (changed.length === 0) return;
+  await client.query(ADD_TO_PATIENTS, [
+    changed.map(([id]) => id), changed.map(([, d]) => d.studies), changed.map(([, d]) => d.series), changed.map(([, d]) => d.instances),
+  ]);
+}
+
+/** Brings the sums of series, studies and patients up to date; returns the studies that changed, with their new revision. */
+export async function updateSums(client: SqlClient, locked: Locked, verdicts: readonly Verdict[]): Promise<UpdatedStudy[]> {
+  const studies = await updateSeriesSums(client, locked, verdicts);
+  if (studies.length === 0) return [];
+  const { rows: before } = await client.query<StudyBefore>(
+    'SELECT id::text, series, instances FROM study WHERE id = ANY($1) ORDER BY id FOR UPDATE', [studies]);
+  const { rows: after } = await client.query<UpdatedStudy>(UPDATE_STUDIES, [studies]);
+  await updatePatientSums(client, new Map(before.map((row) => [row.id, row])), after);
+  return after;
+}
