@@ -9,3 +9,4 @@ export * from './wildcard';
 export * from './charset';
 export * from './date-time';
 export * from './person-name';
+export * from './implementation';

@@ -1,15 +1,6 @@
-import type { HeaderLimits, HeaderReaderLike, HeaderResult, LeftOutValue, PixelTable, Tag } from './api';
+import type { LeftOutValue, PixelTable, Tag } from './api';
 import type { DicomJson } from '@archipelago/dicom-core';
 
-export class HeaderReader implements HeaderReaderLike {
-  constructor(readonly transferSyntaxUid: string, readonly limits: HeaderLimits = {}) {}
-  push(_chunk: Buffer): void {
-    throw new Error('follows');
-  }
-  end(): HeaderResult {
-    throw new Error('follows');
-  }
-}
 export function compressHeader(_header: Buffer): Buffer {
   throw new Error('follows');
 }
@@ -52,28 +43,6 @@ export function parseDataset(_bytes: Buffer, _transferSyntaxUid: string): Datase
 }
 /** charset: terms of SpecificCharacterSet; a value that does not fit turns the whole dataset to ISO_IR 192. */
 export function writeDataset(_json: DicomJson, _transferSyntaxUid: string, _charset?: readonly string[]): Buffer {
-  throw new Error('follows');
-}
-export interface Part10Meta {
-  sopClassUid: string;
-  sopInstanceUid: string;
-  transferSyntaxUid: string;
-  implementationClassUid?: string;
-  implementationVersionName?: string;
-  sourceAeTitle?: string;
-  sendingAeTitle?: string;
-  receivingAeTitle?: string;
-}
-export function writePart10Meta(_meta: Part10Meta): Buffer {
-  throw new Error('follows');
-}
-export interface Part10MetaRead extends Partial<Part10Meta> {
-  /** Where the dataset begins in the file. */
-  datasetOffset: number;
-  warnings: string[];
-}
-/** @returns null when more bytes are needed */
-export function readPart10Meta(_firstBytes: Buffer, _end?: boolean): Part10MetaRead | null {
   throw new Error('follows');
 }
 export async function* transcodeNative(
