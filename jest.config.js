@@ -24,6 +24,7 @@ const base = {
   setupFiles: ['reflect-metadata'],
 };
 module.exports = {
+  testTimeout: 30_000,
   projects: [
     { ...base, displayName: 'unit', testMatch: ['**/*.spec.ts'], testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.(integration|e2e)\\.spec\\.ts$'] },
     { ...base, displayName: 'integration', testMatch: ['**/*.integration.spec.ts'] },
