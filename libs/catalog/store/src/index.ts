@@ -3,3 +3,8 @@ export * from './schema/part';
 export * from './write/index-pack.types';
 export * from './write/index-pack';
 export { flagDifferences, type Difference, type DifferenceKind } from './write/differences';
+export * from './read/access';
+export * from './read/runner';
+export { search, PAGE_BYTES, type SearchOptions } from './read/search';
+export { locate } from './read/locate';
+export { issuerCondition } from './read/patient-id';

@@ -1,0 +1,132 @@
+import type { Principal } from '@archipelago/contracts';
+import { levelRank, type CatalogLevel, type Predicate, type QueryAttribute, type SearchPlan } from '@archipelago/catalog-model';
+import type { LabelFilter } from './access';
+import { issuerCondition } from './patient-id';
+import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
+import { SqlBuilder } from './sql-builder';
+
+/** How the rows of a level are ordered: always by columns that do not change while the row does not. */
+export interface Order {
+  kind: string;
+  columns: string[];
+  casts: string[];
+  descending: boolean;
+  shape: ('text' | 'integer')[];
+}
+
+const ORDERS: Record<CatalogLevel | 'PATIENTLESS', Order> = {
+  PATIENT: {
+    kind: 'patient', columns: ['p.patient_id', 'p.issuer', 'p.scope'], casts: ['text', 'text', 'text'], descending: false,
+    shape: ['text', 'text', 'text'],
+  },
+  STUDY: {
+    kind: 'study', columns: ['s.sort_date', 's.sort_time', 's.study_instance_uid', 's.id'], casts: ['int', 'bigint', 'text', 'bigint'],
+    descending: true, shape: ['integer', 'integer', 'text', 'integer'],
+  },
+  SERIES: {
+    kind: 'series', columns: ['x.study', 'x.sort_number', 'x.series_instance_uid', 'x.id'], casts: ['bigint', 'int', 'text', 'bigint'],
+    descending: false, shape: ['integer', 'integer', 'text', 'integer'],
+  },
+  IMAGE: {
+    kind: 'image', columns: ['i.series', 'i.sort_number', 'i.sop_instance_uid'], casts: ['bigint', 'int', 'text'], descending: false,
+    shape: ['integer', 'integer', 'text'],
+  },
+  PATIENTLESS: {
+    kind: 'patientless', columns: ['i.sop_class_uid', 'i.sop_instance_uid'], casts: ['text', 'text'], descending: false,
+    shape: ['text', 'text'],
+  },
+};
+
+const FROM: Record<CatalogLevel | 'PATIENTLESS', { from: string; base: string; aliases: Alias[] }> = {
+  PATIENT: { from: 'patient p', base: 'p.instances > 0', aliases: ['p'] },
+  STUDY: { from: 'study s', base: 's.instances > 0', aliases: ['s'] },
+  SERIES: { from: 'series x JOIN study s ON s.id = x.study', base: 'x.instances > 0', aliases: ['s', 'x'] },
+  IMAGE: {
+    from: 'instance i JOIN series x ON x.id = i.series JOIN study s ON s.id = i.study', base: 'i.is_answer', aliases: ['s', 'x', 'i'],
+  },
+  PATIENTLESS: { from: 'instance i', base: 'i.series IS NULL AND i.is_answer', aliases: ['i'] },
+};
+
+export interface SearchStatement {
+  text: string;
+  values: unknown[];
+  order: Order;
+  aliases: Alias[];
+  /** Computed attributes in the row, in the order of columns c0, c1, … */
+  computed: QueryAttribute[];
+}
+
+export interface StatementInput {
+  plan: SearchPlan;
+  principal: Principal;
+  requestedIssuer?: string;
+  sopClasses?: readonly string[];
+  after?: readonly (string | number)[];
+  limit: number;
+  labelFilter: LabelFilter;
+  returns: readonly QueryAttribute[];
+}
+
+/** Conditions on entities below the level (relational queries): some entity fulfils all of them together. */
+function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder): string | null {
+  if (below.length === 0) return null;
+  const conditions = below.map((one) => predicateCondition(one, aliasOf(attributeOf(one), 'IMAGE', false), sql));
+  const aliases = new Set(below.map((one) => aliasOf(attributeOf(one), 'IMAGE', false)));
+  const parts: string[] = [];
+  if (level === 'PATIENT') parts.push('s.patient = p.id', 's.instances > 0');
+  if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', 'x.instances > 0');
+  if (aliases.has('i')) parts.push('i.series = x.id', 'i.is_answer');
+  const tables = [
+    ...(level === 'PATIENT' ? ['study s'] : []), ...(level === 'PATIENT' || level === 'STUDY' ? ['series x'] : []),
+    ...(aliases.has('i') ? ['instance i'] : []),
+  ];
+  return `EXISTS (SELECT 1 FROM ${tables.join(', ')} WHERE ${[...parts, ...conditions].join(' AND ')})`;
+}
+
+function conditionsOf(input: StatementInput, sql: SqlBuilder): string[] {
+  const { plan } = input;
+  const patientless = plan.model === 'patientless';
+  const isBelow = (one: Predicate): boolean => !patientless && levelRank(attributeOf(one).level) > levelRank(plan.level);
+  const own = plan.predicates.filter((one) => !isBelow(one));
+  const conditions = own.map((one) => predicateCondition(one, aliasOf(attributeOf(one), plan.level, patientless), sql));
+  const below = belowCondition(plan.level, plan.predicates.filter(isBelow), sql);
+  if (below !== null) conditions.push(below);
+  const byPatientId = own.some((one) => one.kind === 'value' && one.attribute.key === '00100020');
+  const issuer = byPatientId && !patientless
+    ? issuerCondition(input.principal, input.requestedIssuer, plan.level === 'PATIENT' ? 'p' : 's', sql) : null;
+  if (issuer !== null) conditions.push(issuer);
+  if (patientless && input.sopClasses !== undefined) conditions.push(`i.sop_class_uid = ANY(${sql.param([...input.sopClasses], 'text[]')})`);
+  return conditions;
+}
+
+function keysetCondition(order: Order, after: readonly (string | number)[], sql: SqlBuilder): string {
+  const bounds = after.map((part, i) => sql.param(part, order.casts[i]));
+  return `(${order.columns.join(', ')}) ${order.descending ? '<' : '>'} (${bounds.join(', ')})`;
+}
+
+/** The statement of one page. All values are parameters; all names come from our own tables. */
+export function searchStatement(input: StatementInput): SearchStatement {
+  const { plan } = input;
+  const shape = plan.model === 'patientless' ? 'PATIENTLESS' : plan.level;
+  const [order, source, sql] = [ORDERS[shape], FROM[shape], new SqlBuilder()];
+  const conditions = [source.base, ...conditionsOf(input, sql)];
+  for (const alias of source.aliases) {
+    const labels = input.labelFilter(input.principal, alias, sql);
+    if (labels !== null) conditions.push(labels);
+  }
+  if (input.after !== undefined) conditions.push(keysetCondition(order, input.after, sql));
+  const computed = input.returns.filter((attribute) => attribute.computed);
+  const aliases = computed.map((attribute) => aliasOf(attribute, plan.level, shape === 'PATIENTLESS'));
+  const needsPatient = shape !== 'PATIENT'
+    && [...aliases, ...plan.predicates.map((one) => aliasOf(attributeOf(one), plan.level, shape === 'PATIENTLESS'))].includes('p');
+  const columns = [
+    ...order.columns.map((column, i) => `${column}::text AS k${i}`), ...source.aliases.map((alias) => `${alias}.attributes AS kept_${alias}`),
+    ...computed.map((attribute, i) => `${computedColumn(attribute.key, aliases[i] as Alias) ?? 'NULL'} AS c${i}`),
+    ...(shape === 'PATIENTLESS' ? [] : [`${shape === 'PATIENT' ? 'p' : 's'}.issuer AS issuer`]),
+  ];
+  const direction = order.descending ? 'DESC' : 'ASC';
+  const text = `SELECT ${columns.join(', ')} FROM ${source.from}${needsPatient ? ' JOIN patient p ON p.id = s.patient' : ''}
+    WHERE ${conditions.join(' AND ')}
+    ORDER BY ${order.columns.map((column) => `${column} ${direction}`).join(', ')} LIMIT ${sql.param(input.limit, 'int')}`;
+  return { text, values: sql.values, order, aliases: source.aliases, computed };
+}

@@ -1,0 +1,71 @@
+import { SearchV1Schema, type DicomJson, type QueryKey, type SearchReplyV1, type SearchV1 } from '@archipelago/contracts';
+import { DEFAULT_ATTRIBUTES, planSearch, type AttributeSet, type CatalogLevel, type KeptAttributes, type QueryAttribute, type SearchPlan } from '@archipelago/catalog-model';
+import type { z } from 'zod';
+import { SEES_ALL, type LabelFilter } from './access';
+import { readCursor, writeCursor } from './cursor';
+import { toMatch, wantedItems } from './result';
+import type { QueryRunner } from './runner';
+import { searchStatement } from './search-sql';
+
+export interface SearchOptions {
+  attributes?: AttributeSet;
+  labelFilter?: LabelFilter;
+  /** Largest page in bytes of JSON (default 256 KiB); one match is always given. */
+  pageBytes?: number;
+}
+
+export const PAGE_BYTES = 256 * 1024;
+const UNIQUE_KEYS: Record<CatalogLevel, string[]> = {
+  PATIENT: ['00100020'],
+  STUDY: ['00100020', '0020000D'],
+  SERIES: ['00100020', '0020000D', '0020000E'],
+  IMAGE: ['00100020', '0020000D', '0020000E', '00080018'],
+};
+
+/** What was asked for, and the unique keys of the level and those above (PS3.4 C.4.1.1.3.2). */
+function returnsOf(plan: SearchPlan, attributes: AttributeSet): QueryAttribute[] {
+  const keys = plan.model === 'patientless' ? ['00080018', '00080016'] : UNIQUE_KEYS[plan.level];
+  const unique = keys.flatMap((key) => attributes.get(key) ?? []);
+  return [...new Map([...unique, ...plan.returns].map((one) => [one.key, one])).values()];
+}
+
+type Row = Record<string, unknown>;
+
+/**
+ * Answers one page of a search. Pages follow each other by the sort key of the last match given: rows that do not
+ * change are neither skipped nor repeated while others arrive.
+ * @throws InvalidCursorError, QueryTimeoutError, TransientError when the database is away
+ */
+export async function search(runner: QueryRunner, request: SearchV1, options: SearchOptions = {}): Promise<SearchReplyV1> {
+  const query = SearchV1Schema.parse(request) as z.output<typeof SearchV1Schema>;
+  const attributes = options.attributes ?? DEFAULT_ATTRIBUTES;
+  const plan = planSearch(query, attributes);
+  const returns = returnsOf(plan, attributes);
+  const keys = query.keys as QueryKey[];
+  const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> => searchStatement({
+    plan, principal: query.principal, sopClasses: query.sopClasses, limit: query.limit + 1, returns,
+    requestedIssuer: keys.find((key) => key.tag === '00100021')?.values.find((value) => value !== ''),
+    labelFilter: options.labelFilter ?? SEES_ALL, after,
+  });
+  const { order } = statement();
+  const kind = `search:${order.kind}`;
+  const { text, values, aliases, computed } = statement(query.cursor === undefined ? undefined : readCursor(query.cursor, kind, order.shape));
+  const rows = await runner.read((run) => run<Row>(text, values));
+  const wanted = wantedItems(keys);
+  const matches: DicomJson[] = [];
+  let bytes = 0;
+  for (const row of rows.slice(0, query.limit)) {
+    const match = toMatch({
+      kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
+      computed: Object.fromEntries(computed.map((attribute, i) => [attribute.key, row[`c${i}`]])),
+      issuer: row['issuer'] as string | undefined,
+    }, returns, wanted);
+    bytes += Buffer.byteLength(JSON.stringify(match));
+    if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
+    matches.push(match);
+  }
+  const last = rows[matches.length - 1];
+  const more = last !== undefined && rows.length > matches.length;
+  const key = more ? order.columns.map((_, i) => String(last[`k${i}`])) : [];
+  return { matches, unsupported: plan.unsupported, notices: [], ...(more ? { cursor: writeCursor(kind, key) } : {}) };
+}
