@@ -2,7 +2,7 @@ import type { AssociateRequest } from '@archipelago/dimse';
 import { PeerSchema } from '@archipelago/platform-service';
 import { APPLICATION_CONTEXT, type AssociationRules, decideAssociation } from './association-policy';
 import { edgeCapabilities } from './capabilities';
-import { AssociationCounter } from './open-associations';
+import { countOpen } from './open-associations';
 import { PeerTable } from './peers';
 
 const CT = '1.2.840.10008.5.1.4.1.1.2';
@@ -49,7 +49,7 @@ const refused = (result: number, source: number, reason: number) => ({ accept: f
 describe('association policy', () => {
   it('takes a known peer from its own address, under each of our AE titles, spaces apart', () => {
     for (const calledAeTitle of ['ARCHIPELAGO', ' RESEARCH ', 'ARCHIPELAGO     ']) {
-      expect(decideAssociation(request({ calledAeTitle }), rules(), new AssociationCounter()).accepted).toBe(true);
+      expect(decideAssociation(request({ calledAeTitle }), rules(), countOpen([])).accepted).toBe(true);
     }
   });
 
@@ -60,14 +60,14 @@ describe('association policy', () => {
     ['a known AE title from another address', { remoteAddress: '10.0.0.8' }, refused(1, 1, 3)],
     ['another application context', { applicationContext: '1.2.3' }, refused(1, 1, 2)],
   ])('refuses %s', (_, over, decision) => {
-    expect(decideAssociation(request(over), rules(), new AssociationCounter()).decision).toEqual(decision);
+    expect(decideAssociation(request(over), rules(), countOpen([])).decision).toEqual(decision);
   });
 
   it('knows an IPv4 address written as IPv6, and networks', () => {
-    const mapped = decideAssociation(request({ remoteAddress: '::ffff:10.0.0.7' }), rules(), new AssociationCounter());
+    const mapped = decideAssociation(request({ remoteAddress: '::ffff:10.0.0.7' }), rules(), countOpen([]));
     expect(mapped.accepted).toBe(true);
     const inNet = rules({}, [{ aeTitle: 'CT1', addresses: ['10.1.0.0/16', 'fd00::/8'] }]);
-    const from = (remoteAddress: string) => decideAssociation(request({ remoteAddress }), inNet, new AssociationCounter()).accepted;
+    const from = (remoteAddress: string) => decideAssociation(request({ remoteAddress }), inNet, countOpen([])).accepted;
     expect([from('10.1.9.9'), from('fd00::1'), from('10.2.0.1'), from('fe80::1'), from('not an address')]).toEqual([
       true, true, false, false, false,
     ]);
@@ -77,53 +77,48 @@ describe('association policy', () => {
     const fingerprint = 'AB'.repeat(32);
     const strict = rules({}, [{ aeTitle: 'CT1', certificateSha256: fingerprint }]);
     const with_ = (fingerprint256?: string) =>
-      decideAssociation(request({ tls: { authorized: true, fingerprint256 } }), strict, new AssociationCounter()).accepted;
+      decideAssociation(request({ tls: { authorized: true, fingerprint256 } }), strict, countOpen([])).accepted;
     expect(with_('AB:'.repeat(31) + 'AB')).toBe(true);
     expect(with_('cd'.repeat(32))).toBe(false);
     expect(with_(undefined)).toBe(false);
-    expect(decideAssociation(request(), strict, new AssociationCounter()).accepted).toBe(false);
+    expect(decideAssociation(request(), strict, countOpen([])).accepted).toBe(false);
   });
 
   it('takes strangers only by the named setting, and without the rights of the peer whose title they use', () => {
     const open = rules({ acceptUnknownPeers: true });
-    const stranger = decideAssociation(request({ remoteAddress: '10.9.9.9' }), open, new AssociationCounter());
+    const stranger = decideAssociation(request({ remoteAddress: '10.9.9.9' }), open, countOpen([]));
     expect(stranger).toMatchObject({ accepted: true, peer: undefined });
-    const known = decideAssociation(request(), open, new AssociationCounter());
+    const known = decideAssociation(request(), open, countOpen([]));
     expect(known).toMatchObject({ accepted: true, peer: { aeTitle: 'CT1' } });
   });
 
+  const open = (callerKey: string, known: boolean) => ({
+    data: { callerKey, callingAeTitle: '', calledAeTitle: '', peer: known ? PeerSchema.parse({ aeTitle: 'CT1' }) : undefined },
+  });
+
   it('limits associations per caller and of all strangers, for the time being', () => {
-    const counter = new AssociationCounter();
-    const open = rules({ acceptUnknownPeers: true });
-    counter.opened('CT1@10.0.0.7', true);
-    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
-    counter.opened('CT1@10.0.0.7', true);
-    expect(decideAssociation(request(), open, counter).decision).toEqual(refused(2, 3, 2));
-    counter.closed('CT1@10.0.0.7', true);
-    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
-    counter.opened('X@1.1.1.1', false);
-    expect(decideAssociation(request({ callingAeTitle: 'Y', remoteAddress: '2.2.2.2' }), open, counter).decision).toEqual(
-      refused(2, 3, 2),
-    );
-    expect(decideAssociation(request(), open, counter).accepted).toBe(true);
-    counter.closed('X@1.1.1.1', false);
-    counter.closed('CT1@10.0.0.7', true);
-    expect(counter.total).toBe(0);
+    const all = rules({ acceptUnknownPeers: true });
+    const one = open('CT1@10.0.0.7', true);
+    expect(decideAssociation(request(), all, countOpen([one])).accepted).toBe(true);
+    expect(decideAssociation(request(), all, countOpen([one, one])).decision).toEqual(refused(2, 3, 2));
+    const stranger = request({ callingAeTitle: 'Y', remoteAddress: '2.2.2.2' });
+    expect(decideAssociation(stranger, all, countOpen([one, one])).accepted).toBe(true);
+    const withStranger = countOpen([open('X@1.1.1.1', false), { data: undefined }]);
+    expect(decideAssociation(stranger, all, withStranger).decision).toEqual(refused(2, 3, 2));
+    expect(decideAssociation(request(), all, withStranger).accepted).toBe(true);
   });
 
   it("a peer's own limits win", () => {
     const own = rules({}, [{ aeTitle: 'CT1', maxAssociations: 1, idleSeconds: 5 }]);
-    const counter = new AssociationCounter();
-    expect(decideAssociation(request(), own, counter).decision).toMatchObject({ idleTimeoutMs: 5000 });
-    counter.opened('CT1@10.0.0.7', true);
-    expect(decideAssociation(request(), own, counter).decision).toEqual(refused(2, 3, 2));
+    expect(decideAssociation(request(), own, countOpen([])).decision).toMatchObject({ idleTimeoutMs: 5000 });
+    expect(decideAssociation(request(), own, countOpen([open('CT1@10.0.0.7', true)])).decision).toEqual(refused(2, 3, 2));
   });
 });
 
 describe('presentation contexts', () => {
   function contexts(proposed: AssociateRequest['contexts'], roles: AssociateRequest['roles'] = []) {
     const set = rules();
-    const { decision } = decideAssociation(request({ contexts: proposed, roles }), set, new AssociationCounter());
+    const { decision } = decideAssociation(request({ contexts: proposed, roles }), set, countOpen([]));
     return decision.accept ? decision.contexts : [];
   }
   const receiver = [{ sopClassUid: CT, scuRole: false, scpRole: true }];
@@ -165,7 +160,7 @@ describe('presentation contexts', () => {
 
 describe('extended negotiation', () => {
   function answer(over: Partial<AssociateRequest>) {
-    const { decision } = decideAssociation(request(over), rules(), new AssociationCounter());
+    const { decision } = decideAssociation(request(over), rules(), countOpen([]));
     if (!decision.accept) throw new Error('refused');
     return decision;
   }

@@ -1,34 +1,12 @@
+import type { AssociationInfo } from '@archipelago/dimse';
 import type { OpenAssociations } from './association-policy';
+import type { AssociationState } from './association-state';
 
-/** Counts open associations by caller. */
-export class AssociationCounter implements OpenAssociations {
-  private readonly byCaller = new Map<string, number>();
-  private unknown = 0;
-  private all = 0;
-
-  get total(): number {
-    return this.all;
-  }
-
-  ofCaller(key: string): number {
-    return this.byCaller.get(key) ?? 0;
-  }
-
-  ofUnknown(): number {
-    return this.unknown;
-  }
-
-  opened(key: string, known: boolean): void {
-    this.byCaller.set(key, this.ofCaller(key) + 1);
-    this.all++;
-    if (!known) this.unknown++;
-  }
-
-  closed(key: string, known: boolean): void {
-    const left = this.ofCaller(key) - 1;
-    if (left > 0) this.byCaller.set(key, left);
-    else this.byCaller.delete(key);
-    this.all--;
-    if (!known) this.unknown--;
-  }
+/** Counts over the associations that are open: nothing to keep in step, so nothing can leak. */
+export function countOpen(associations: readonly Pick<AssociationInfo, 'data'>[]): OpenAssociations {
+  const states = associations.map((a) => a.data as AssociationState | undefined);
+  return {
+    ofCaller: (key) => states.filter((s) => s?.callerKey === key).length,
+    ofUnknown: () => states.filter((s) => s !== undefined && s.peer === undefined).length,
+  };
 }

@@ -48,13 +48,6 @@ export class PeerTable {
     return this.peers.find((peer) => this.fits(peer, caller));
   }
 
-  /** C-MOVE destination: a peer with host and port. */
-  destination(aeTitle: string): (Peer & { host: string; port: number }) | undefined {
-    const found = this.peers.find((peer) => sameAeTitle(peer.aeTitle, aeTitle));
-    if (found?.host === undefined || found.port === undefined) return undefined;
-    return { ...found, host: found.host, port: found.port };
-  }
-
   private fits(peer: Peer, caller: Caller): boolean {
     if (!sameAeTitle(peer.aeTitle, caller.callingAeTitle)) return false;
     if (!this.addressFits(peer, plainAddress(caller.remoteAddress))) return false;

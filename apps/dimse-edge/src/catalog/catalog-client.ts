@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
-  Locate, type LocateReplyV1, type LocateV1, type LocatedInstanceV1, Search, type SearchReplyV1, type SearchV1,
+  Locate, type LocateReplyV1, type LocateV1, Search, type SearchReplyV1, type SearchV1,
 } from '@archipelago/contracts';
 import { Bus } from '@archipelago/platform-bus';
 import { isTransient } from '@archipelago/platform-service';
@@ -65,5 +65,3 @@ async function* pages<T extends { cursor?: string }>(ask: (cursor?: string) => P
     yield page;
   }
 }
-
-export type { LocatedInstanceV1 };

@@ -84,20 +84,19 @@ export class InstanceLoader {
    * byte from the next copy, which has the same wire digest; without one it throws, and the receiver must never get an
    * end of the dataset: its association is aborted.
    */
-  async *stream(instance: LocatedInstanceV1, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  async *stream(instance: LocatedInstanceV1): AsyncGenerator<Buffer> {
     let sent = 0;
     let failure: unknown = new Error('no readable copy');
     for (const copy of instance.copies) {
       for (const source of this.packs.sources(copy)) {
         try {
           const { datasetOffset, datasetLength } = copy;
-          for await (const chunk of source.stream(datasetOffset + sent, datasetOffset + datasetLength, signal)) {
+          for await (const chunk of source.stream(datasetOffset + sent, datasetOffset + datasetLength)) {
             sent += chunk.length;
             yield chunk;
           }
           if (sent === datasetLength) return;
         } catch (error) {
-          signal?.throwIfAborted();
           failure = error;
           this.options.onDamaged?.(copy, source.where, 'unreadable');
         }

@@ -7,7 +7,7 @@ export interface ByteSource {
   where: 'segment' | 'store';
   /** All of the range or an error, never less. */
   read(start: number, end: number): Promise<Buffer>;
-  stream(start: number, end: number, signal?: AbortSignal): AsyncIterable<Buffer>;
+  stream(start: number, end: number): AsyncIterable<Buffer>;
 }
 
 const PIECE = 256 * 1024;
@@ -45,11 +45,10 @@ function fileSource(path: string): ByteSource {
       await file.close();
     }
   };
-  async function* stream(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  async function* stream(start: number, end: number): AsyncGenerator<Buffer> {
     const file = await open(path, 'r');
     try {
       for (let at = start; at < end; ) {
-        signal?.throwIfAborted();
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(PIECE, end - at)), 0, undefined, at);
         if (bytesRead === 0) throw new Error('the segment is shorter than the catalog says');
         at += bytesRead;
@@ -68,9 +67,9 @@ function storeSource(store: ObjectStore, key: string): ByteSource {
     if (bytes.length !== end - start) throw new Error('the stored pack is shorter than the catalog says');
     return bytes;
   };
-  async function* stream(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  async function* stream(start: number, end: number): AsyncGenerator<Buffer> {
     let left = end - start;
-    for await (const chunk of await store.read(key, { start, end }, signal)) {
+    for await (const chunk of await store.read(key, { start, end })) {
       const bytes = chunk as Buffer;
       left -= bytes.length;
       if (left < 0) throw new Error('the store sent more than was asked for');

@@ -1,0 +1,53 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { PackSealed } from '@archipelago/contracts';
+import { PixelPool } from '@archipelago/dicom-pixel';
+import { Bus, BusModule } from '@archipelago/platform-bus';
+import { HealthRegistry } from '@archipelago/platform-service';
+import { createObjectStore } from '@archipelago/platform-storage';
+import { AssociationService } from './association/association.service';
+import { CatalogClient } from './catalog/catalog-client';
+import { DimseListener } from './dimse.listener';
+import { edgeConfig } from './edge.config';
+import { EdgeMetrics } from './edge.metrics';
+import { OBJECT_STORE } from './edge.tokens';
+import { FindService } from './query/find.service';
+import { OutboundService } from './retrieve/outbound.service';
+import { PackBytesService } from './retrieve/pack-bytes.service';
+import { RetrieveService } from './retrieve/retrieve.service';
+import { SpoolService } from './segments/spool.service';
+import { StoreService } from './store/store.service';
+
+/** The DICOM front of a site: takes and sends images, keeps them on its spool until the centre has them. */
+@Module({
+  imports: [BusModule, BusModule.forFeature({ publishes: [PackSealed] })],
+  providers: [
+    edgeConfig.provider(),
+    EdgeMetrics,
+    { provide: OBJECT_STORE, useFactory: () => createObjectStore() },
+    { provide: PixelPool, useFactory: () => new PixelPool() },
+    SpoolService,
+    AssociationService,
+    StoreService,
+    CatalogClient,
+    FindService,
+    OutboundService,
+    PackBytesService,
+    RetrieveService,
+    DimseListener,
+  ],
+})
+export class EdgeModule implements OnModuleInit {
+  constructor(
+    private readonly bus: Bus,
+    private readonly health: HealthRegistry,
+  ) {}
+
+  /** The edge goes on acknowledging while the bus is away: that makes it degraded, never not ready. */
+  onModuleInit(): void {
+    const nats = () =>
+      this.bus.connected
+        ? { status: 'up' as const }
+        : { status: 'degraded' as const, reason: 'NATS cannot be reached: packs wait on the spool, queries fail' };
+    this.health.register('nats', nats, { critical: false });
+  }
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import { Inject, Injectable } from '@nestjs/common';
+import { connect } from '@archipelago/dimse';
+import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
+import { sameAeTitle } from '../association/peers';
+import { MoveDestination } from './move-destination';
+
+const CONNECT_MS = 10_000;
+
+/** Associations that the edge requests: C-MOVE destinations, from the configured peers. */
+@Injectable()
+export class OutboundService {
+  private readonly tls: ConnectionOptions | undefined;
+
+  constructor(@Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig) {
+    const { tls } = config;
+    if (tls) this.tls = { cert: readFileSync(tls.cert), key: readFileSync(tls.key), ca: tls.ca ? readFileSync(tls.ca) : undefined };
+  }
+
+  /** undefined: not a peer with host and port. */
+  destination(aeTitle: string, callingAeTitle: string): MoveDestination | undefined {
+    const peer = this.config.peers.find((p) => sameAeTitle(p.aeTitle, aeTitle));
+    if (peer?.host === undefined || peer.port === undefined) return undefined;
+    const { host, port, tls, transferSyntaxes } = peer;
+    return new MoveDestination({
+      transferSyntaxes,
+      connect: (contexts) =>
+        connect({
+          host,
+          port,
+          calledAeTitle: peer.aeTitle,
+          callingAeTitle,
+          contexts,
+          connectTimeoutMs: CONNECT_MS,
+          ...(tls ? { tls: { ...this.tls, servername: host } } : {}),
+        }),
+    });
+  }
+}

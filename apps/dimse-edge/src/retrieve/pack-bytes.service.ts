@@ -1,0 +1,40 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Logger } from '@archipelago/platform-service';
+import type { ObjectStore } from '@archipelago/platform-storage';
+import { type EdgeConfig, edgeConfig } from '../edge.config';
+import { EdgeMetrics } from '../edge.metrics';
+import { OBJECT_STORE } from '../edge.tokens';
+import { SpoolService } from '../segments/spool.service';
+import { InstanceLoader } from './instance-loader';
+import { PackBytes } from './pack-bytes';
+
+/** Where the bytes of retrievals come from: this edge's segments, then the object store. */
+@Injectable()
+export class PackBytesService {
+  private readonly bytes: PackBytes;
+
+  constructor(
+    spool: SpoolService,
+    @Inject(OBJECT_STORE) store: ObjectStore,
+    @Inject(edgeConfig.KEY) private readonly config: EdgeConfig,
+    private readonly metrics: EdgeMetrics,
+    private readonly logger: Logger,
+  ) {
+    this.bytes = new PackBytes((packId) => spool.spool.locate(packId) ?? undefined, new Map([[store.name, store]]));
+  }
+
+  loader(): InstanceLoader {
+    return new InstanceLoader(this.bytes, {
+      verify: this.config.verifyReads,
+      onDamaged: (copy, where, why) => {
+        this.metrics.all.damaged.inc({ where, why });
+        this.logger.error('copy of an instance is damaged or cannot be read', {
+          packId: copy.packId,
+          store: copy.store,
+          component: where,
+          reason: why,
+        });
+      },
+    });
+  }
+}
