@@ -10,3 +10,5 @@ export { COMMAND, decodeCommandSet, encodeCommandSet, serviceName, type CommandS
 export { aeTitleProblem } from './pdu/ae-title';
 export { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, UID, isUid } from './uids';
 export { quickAckAvailable } from './transport/quick-ack';
+export { ScriptedPeer, sampleAssociateRq, sampleCommand, samplePData } from './testing/scripted-peer';
+export { mutatePdus, seededRandom, type MutatedSession } from './testing/mutate';
