@@ -16,9 +16,10 @@ let loading: Promise<void> | undefined;
 /** Loads the WebAssembly module (4 MB, about 50 ms), once per thread. */
 export function loadCodecs(): Promise<void> {
   loading ??= (async () => {
-    const module = await import('dcmjs-codecs');
-    await module.NativeCodecs.initializeAsync({});
-    native = module;
+    // A CommonJS bundle: a real dynamic import gives it as the default export, a compiled one as itself.
+    const loaded = (await import('dcmjs-codecs')) as Native & { default?: Native };
+    native = loaded.default ?? loaded;
+    await native.NativeCodecs.initializeAsync({});
   })();
   return loading;
 }
@@ -106,7 +107,7 @@ function decodeNative(syntax: PixelSyntax, a: PixelAttributes, raw: Buffer): Dec
   const coded = syntax.codec === 'j2k' || syntax.codec === 'htj2k' ? unwrapJp2(raw) : raw;
   const info = probe(coded);
   checkAgainstHeader(info, a, syntax.codec!);
-  const transform = syntax.codec === 'jpeg' && a.samplesPerPixel === 3 && (info.ycc ?? a.photometricInterpretation.startsWith('YBR'));
+  const transform = info.kind === 'jpeg' && a.samplesPerPixel === 3 && (info.ycc ?? a.photometricInterpretation.startsWith('YBR'));
   const { NativeCodecs, Context } = codecs();
   const context = new Context({
     width: a.columns,
@@ -155,7 +156,7 @@ function widen(a: PixelAttributes, info: CodestreamInfo, data: Buffer): Buffer {
 
 function photometricAfter(syntax: PixelSyntax, a: PixelAttributes, info: CodestreamInfo, transform: boolean): string {
   if (a.samplesPerPixel !== 3) return a.photometricInterpretation;
-  if (syntax.codec === 'jpeg') return transform ? 'RGB' : info.ycc === false ? 'RGB' : full(a);
+  if (info.kind === 'jpeg') return transform ? 'RGB' : info.ycc === false ? 'RGB' : full(a);
   if (syntax.codec === 'j2k' || syntax.codec === 'htj2k') {
     const named = a.photometricInterpretation === 'YBR_ICT' || a.photometricInterpretation === 'YBR_RCT';
     return info.mct || named ? 'RGB' : full(a);

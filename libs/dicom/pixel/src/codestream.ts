@@ -157,8 +157,9 @@ function checkTileParts(data: Buffer, first: number): void {
 export function checkAgainstHeader(info: CodestreamInfo, a: PixelAttributes, codec: Codec): void {
   const mismatch = (what: string): PixelError => new PixelError('codestream-mismatch', `codestream and header differ: ${what}`);
   const expected: Record<string, CodestreamInfo['kind'][]> = {
-    jpeg: ['jpeg'],
-    'jpeg-lossless': ['jpeg-lossless'],
+    // A lossy codestream under a lossless syntax (and the reverse) is found in the wild; it says itself what it is.
+    jpeg: ['jpeg', 'jpeg-lossless'],
+    'jpeg-lossless': ['jpeg-lossless', 'jpeg'],
     'jpeg-ls': ['jpeg-ls'],
     j2k: ['j2k'],
     htj2k: ['j2k'],
@@ -174,7 +175,6 @@ export function checkAgainstHeader(info: CodestreamInfo, a: PixelAttributes, cod
 /** Fewest bytes that could hold the frame: what JPEG's and RLE's codes can reach at best (0: no bound known). */
 export function fewestBytes(codec: Codec, samples: number, bytesPerSample: number): number {
   if (codec === 'rle') return Math.floor((samples * bytesPerSample) / 64);
-  if (codec === 'jpeg') return Math.floor(samples / 256);
-  if (codec === 'jpeg-lossless') return Math.floor(samples / 8);
+  if (codec === 'jpeg' || codec === 'jpeg-lossless') return Math.floor(samples / 256);
   return 0;
 }

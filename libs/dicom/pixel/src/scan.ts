@@ -66,6 +66,8 @@ class Scanner {
     // Fewer than 8 bytes at the end cannot be an element: trailing garbage, left alone.
     while (at + 8 <= this.window.length) {
       const header = await this.header(at);
+      // What follows the pixels and is no element is garbage: it takes nothing from the image.
+      if (this.pixel && header.length !== UNDEFINED && header.valueStart + header.length > this.window.length) break;
       const element = await this.element(at, header);
       this.elements.push(element);
       if (this.elements.length > MAX_ELEMENTS) throw new PixelError('too-large', 'too many elements');

@@ -8,3 +8,4 @@ export * from './instance';
 export * from './context';
 export * from './study';
 export { KINDS } from './kinds';
+export { prepareGenerator } from './codecs';

@@ -76,9 +76,9 @@ export class GeneratedInstance {
 
   private *plainChunks(): Generator<Buffer> {
     const layout = { undefinedLengths: this.options.undefinedLengths };
-    const before = this.header.clone();
+    const before = this.pixels ? asCoded(this.header, this.pixels, this.syntax) : this.header.clone();
     const after = new GenDataset();
-    for (const element of this.header.sorted()) {
+    for (const element of before.sorted()) {
       if (element.tag <= 0x7fe00010) continue;
       before.delete(element.tag);
       after.set(element.tag, element.vr, element.value);
@@ -143,7 +143,8 @@ export class GeneratedInstance {
 
   private fragments(pixels: PixelPlan, index: number): Buffer[] {
     const coded = encodeFrame(this.syntax, pixels, pixels.frame(index));
-    const even = coded.length % 2 ? Buffer.concat([coded, Buffer.alloc(1)]) : coded;
+    // "Coded" may be the plan's own buffer, which the next frame overwrites.
+    const even = coded.length % 2 ? Buffer.concat([coded, Buffer.alloc(1)]) : Buffer.from(coded);
     const size = this.options.fragmentBytes ?? even.length;
     const out: Buffer[] = [];
     for (let at = 0; at < even.length; at += size) out.push(even.subarray(at, at + size));
@@ -163,6 +164,21 @@ export class GeneratedInstance {
     const length = encodeDataset(new GenDataset().set(0x00020000, 'UL', body.length), LE);
     return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), length, body]);
   }
+}
+
+/** The Image Pixel attributes that depend on the coding (PS3.5 8.2). */
+function asCoded(header: GenDataset, pixels: PixelPlan, syntax: TransferSyntaxInfo): GenDataset {
+  const out = header.clone();
+  if (syntax.encapsulated && pixels.samplesPerPixel === 3) {
+    if (syntax.name === 'rle') out.put({ PlanarConfiguration: 1 });
+    if (syntax.name === 'jpeg-baseline' || syntax.name === 'jpeg-extended') out.put({ PhotometricInterpretation: 'YBR_FULL_422' });
+    if (/j2k/.test(syntax.name)) out.put({ PhotometricInterpretation: /lossless/.test(syntax.name) ? 'YBR_RCT' : 'YBR_ICT' });
+  }
+  if (syntax.lossy) {
+    const method = /j2k/.test(syntax.name) ? 'ISO_15444_1' : /jpeg-ls/.test(syntax.name) ? 'ISO_14495_1' : 'ISO_10918_1';
+    out.put({ LossyImageCompression: '01', LossyImageCompressionRatio: '10', LossyImageCompressionMethod: method });
+  }
+  return out;
 }
 
 /** All chunks in one buffer; a plan overwrites its frame buffer, so several frames must be copied as they come. */
