@@ -1,5 +1,13 @@
 export * from './api';
+export { Dataset, readHeader, type BulkReference, type DatasetOptions, type DicomJsonOptions } from './dataset';
 export * from './dataset-error';
+export { writeDataset } from './dataset-writer';
+export { compressHeader, decompressHeader } from './header-compression';
+export { DIGEST_BULK_OVER } from './header-digest';
 export { DEFAULT_LIMITS, HeaderReader } from './header-reader';
-export * from './signatures';
+export { parseDataset } from './parse-dataset';
 export * from './part10';
+export { MAX_FRAGMENTS } from './pixel-table';
+export type { TokenSink } from './token-sink';
+export { Tokenizer } from './tokenizer';
+export { transcodeNative } from './transcode';
