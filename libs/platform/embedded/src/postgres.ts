@@ -1,8 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { guardedCommand, spawnManaged, waitUntilReady, type ManagedChild } from './child';
 import { repositoryRoot, ToolMissingError } from './tool-paths';
@@ -77,38 +91,50 @@ interface Cluster {
   password: string;
 }
 
-function readOrMakePassword(folder: string, fresh: boolean): string {
-  const file = join(folder, 'password');
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  if (!fresh) throw new Error(`${file} is missing beside an existing PostgreSQL cluster: put it back from a backup`);
-  const password = randomBytes(24).toString('base64url');
-  writeFileSync(file, `${password}\n`, { mode: 0o600, flag: 'wx' });
-  return password;
+function syncPath(path: string): void {
+  const handle = openSync(path, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
-/** Creates the cluster unless it is there. A cluster that was half made at a crash is made again. */
+function own(path: string, user: PlainUser | undefined): void {
+  if (user) chownSync(path, user.uid, user.gid);
+}
+
+/**
+ * Creates the cluster unless it is there. It is made beside its place and moved there when it is complete and on disk:
+ * what a crash left half made is made again, and a folder that was ever started is never removed.
+ */
 function prepareCluster(folder: string): Cluster {
   const programs = postgresPrograms();
   const data = join(folder, 'data');
+  const passwordFile = join(folder, 'password');
   mkdirSync(folder, { recursive: true });
-  const made = join(folder, 'initialized');
-  if (!existsSync(made)) rmSync(data, { recursive: true, force: true });
   const fresh = !existsSync(data);
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  const user = plainUser(data);
-  if (user) {
-    chownSync(folder, user.uid, user.gid);
-    chownSync(data, user.uid, user.gid);
-  }
-  chmodSync(folder, 0o700);
-  const password = readOrMakePassword(folder, fresh);
-  if (user) chownSync(join(folder, 'password'), user.uid, user.gid);
-  const capability = user && capabilityToReach(user, [join(programs, 'bin', 'postgres'), data]);
-  const cluster = { programs, data, user, capability, password };
+  const making = fresh ? join(folder, 'data.new') : data;
   if (fresh) {
-    initialise(cluster, join(folder, 'password'));
-    writeFileSync(made, '');
+    rmSync(making, { recursive: true, force: true });
+    mkdirSync(making, { mode: 0o700 });
+    writeFileSync(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
+  } else if (!existsSync(passwordFile)) {
+    throw new Error(`${passwordFile} is missing beside an existing PostgreSQL cluster: put it back from a backup`);
   }
+  const user = plainUser(making);
+  for (const path of [folder, making, passwordFile]) own(path, user);
+  chmodSync(folder, 0o700);
+  const capability = user && capabilityToReach(user, [join(programs, 'bin', 'postgres'), making]);
+  const password = readFileSync(passwordFile, 'utf8').trim();
+  if (fresh) {
+    initialise({ programs, data: making, user, capability, password }, passwordFile);
+    syncPath(passwordFile);
+    renameSync(making, data);
+    syncPath(folder);
+    syncPath(dirname(folder));
+  }
+  const cluster = { programs, data, user, capability, password };
   checkVersion(cluster);
   return cluster;
 }
