@@ -10,6 +10,8 @@ export interface MutatedSession {
   mutations: string[];
   /** To be written one after the other, each as one write. */
   writes: Buffer[];
+  /** After so many writes the sender waits for an answer (the A-ASSOCIATE-AC) for a moment. */
+  waitAfter: number;
 }
 
 /** Mulberry32: 32 bits of state are enough here, and the same everywhere. */
@@ -134,7 +136,16 @@ export function mutatePdus(seed: number): MutatedSession {
     const index = Math.floor(random() * pdus.length);
     mutations.push(MUTATIONS[Math.floor(random() * MUTATIONS.length)]!(pdus, index, random));
   }
-  if (random() < 0.5) return { seed, mutations, writes: pdus.filter((pdu) => pdu.length > 0) };
+  const parts = pdus.filter((pdu) => pdu.length > 0);
+  const first = parts.slice(0, 1);
+  const rest = parts.slice(1);
+  if (random() < 0.5) return { seed, mutations, writes: parts, waitAfter: 1 };
+  const start = cut(first, random);
+  return { seed, mutations, writes: [...start, ...cut(rest, random)], waitAfter: start.length };
+}
+
+/** The same bytes in writes of other sizes. */
+function cut(pdus: Buffer[], random: () => number): Buffer[] {
   const whole = Buffer.concat(pdus);
   const writes: Buffer[] = [];
   for (let at = 0; at < whole.length; ) {
@@ -142,5 +153,5 @@ export function mutatePdus(seed: number): MutatedSession {
     writes.push(whole.subarray(at, at + take));
     at += take;
   }
-  return { seed, mutations, writes };
+  return writes;
 }
