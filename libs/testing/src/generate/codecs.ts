@@ -30,6 +30,9 @@ function encode(codecs: Codecs, syntax: TransferSyntaxInfo, pixels: PixelPlan, f
   if (syntax.name.startsWith('jpeg-') && !syntax.name.startsWith('jpeg-ls') && pixels.bitsAllocated !== 8) {
     throw new Error(`generator: ${syntax.name} is written for 8-bit images only`);
   }
+  // JPEG-LS knows no sign: an error of one level around zero would become one of 65535.
+  if (syntax.name === 'jpeg-ls-near' && pixels.signed) throw new Error('generator: near-lossless JPEG-LS is for unsigned images');
+  if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16) throw new Error(`generator: ${syntax.name} is for 8 and 16 bits`);
   const context = new codecs.Context({
     width: pixels.columns,
     height: pixels.rows,

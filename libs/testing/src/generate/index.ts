@@ -9,3 +9,4 @@ export * from './context';
 export * from './study';
 export { KINDS } from './kinds';
 export { prepareGenerator } from './codecs';
+export * from './mutate';

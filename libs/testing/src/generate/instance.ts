@@ -41,6 +41,9 @@ export class GeneratedInstance {
     this.syntax = transferSyntax(transferSyntaxUid);
     // An object without pixel data has no frames to compress: encapsulated syntaxes are not for it (PS3.5 A.4).
     if (!pixels && this.syntax.encapsulated) this.syntax = transferSyntax('explicit-le');
+    if (options.offsetTable === 'extended' && options.fragmentBytes) {
+      throw new Error('generator: an Extended Offset Table asks for one fragment a frame (PS3.3 C.7.6.3.1.8)');
+    }
     this.transferSyntaxUid = this.syntax.uid;
     this.sopClassUid = header.text('SOPClassUID');
     this.sopInstanceUid = header.text('SOPInstanceUID');

@@ -68,7 +68,7 @@ export function buildKos(context: InstanceContext): BuiltObject {
 
 export function buildGsps(context: InstanceContext): BuiltObject {
   const header = commonModules(context, `${STORAGE}.11.1`, 'PR').put({
-    ContentLabel: 'PRESENTATION', ContentDescription: '', PresentationCreationDate: context.study.studyDate, PresentationCreationTime: context.study.studyTime, ContentCreatorName: 'Generator^One',
+    BodyPartExamined: 'CHEST', ContentLabel: 'PRESENTATION', ContentDescription: '', PresentationCreationDate: context.study.studyDate, PresentationCreationTime: context.study.studyTime, ContentCreatorName: 'Generator^One',
     ReferencedSeriesSequence: [{
       SeriesInstanceUID: context.references[0]!.seriesInstanceUid,
       ReferencedImageSequence: context.references.map((each) => ({ ReferencedSOPClassUID: each.sopClassUid, ReferencedSOPInstanceUID: each.sopInstanceUid })),

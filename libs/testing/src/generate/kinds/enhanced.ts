@@ -31,6 +31,7 @@ function stack(context: InstanceContext, frames: number, thickness: number, fram
       ],
       PlanePositionSequence: [{ ImagePositionPatient: ['-100', '-100', String(i * thickness)] }],
     })),
+    PatientPosition: 'HFS',
     AcquisitionContextSequence: [],
     PresentationLUTShape: 'IDENTITY',
     BurnedInAnnotation: 'NO',
@@ -46,7 +47,7 @@ export function buildEnhancedCt(context: InstanceContext): BuiltObject {
   const frames = context.frames ?? 10;
   const pixels = noisyAnatomy(context.random.fork(context.index), { rows: context.rows ?? 256, columns: context.columns ?? 256, frames, bitsStored: 12 });
   const header = commonModules(context, `${STORAGE}.2.1`, 'CT').put(imagePixelModule(pixels));
-  const type = { FrameType: ['ORIGINAL', 'PRIMARY', 'VOLUME', 'NONE'], PixelPresentation: 'MONOCHROME', VolumetricProperties: 'VOLUME', VolumeBasedCalculationTechnique: 'NONE' };
+  const type = { FrameType: ['DERIVED', 'PRIMARY', 'VOLUME', 'NONE'], PixelPresentation: 'MONOCHROME', VolumetricProperties: 'VOLUME', VolumeBasedCalculationTechnique: 'NONE' };
   header.put(stack(context, frames, 1, { CTImageFrameTypeSequence: [type] }));
   header.put({ ImageType: type.FrameType, PixelPresentation: 'MONOCHROME', VolumetricProperties: 'VOLUME', VolumeBasedCalculationTechnique: 'NONE' });
   return { header, pixels };
@@ -57,7 +58,7 @@ export function buildEnhancedMr(context: InstanceContext): BuiltObject {
   const pixels = noisyAnatomy(context.random.fork(context.index), { rows: context.rows ?? 128, columns: context.columns ?? 128, frames, bitsStored: 12 });
   const header = commonModules(context, `${STORAGE}.4.1`, 'MR').put(imagePixelModule(pixels));
   const type = {
-    FrameType: ['ORIGINAL', 'PRIMARY', 'M', 'NONE'], PixelPresentation: 'MONOCHROME', VolumetricProperties: 'VOLUME', VolumeBasedCalculationTechnique: 'NONE',
+    FrameType: ['DERIVED', 'PRIMARY', 'M', 'NONE'], PixelPresentation: 'MONOCHROME', VolumetricProperties: 'VOLUME', VolumeBasedCalculationTechnique: 'NONE',
     ComplexImageComponent: 'MAGNITUDE', AcquisitionContrast: 'T1',
   };
   header.put(stack(context, frames, 2, { MRImageFrameTypeSequence: [type] }));
@@ -72,11 +73,11 @@ export function buildSeg(context: InstanceContext): BuiltObject {
   const columns = context.columns ?? 64;
   const pixels = bitPixels(rows, columns, frames);
   const header = commonModules(context, `${STORAGE}.66.4`, 'SEG').put(imagePixelModule(pixels));
-  header.put(stack(context, frames, 1, {}));
+  header.put(stack(context, frames, 1, { SegmentIdentificationSequence: [{ ReferencedSegmentNumber: 1 }] }));
   const reference = context.references[0]!;
-  header.put({
+  header.delete(0x20500020).put({
     ImageType: ['DERIVED', 'PRIMARY'], LossyImageCompression: '00', SegmentationType: 'BINARY', ContentLabel: 'SEGMENTATION', ContentDescription: 'Generated',
-    ContentCreatorName: 'Generator^One', PresentationLUTShape: undefined,
+    ContentCreatorName: 'Generator^One',
     SegmentSequence: [{
       SegmentNumber: 1, SegmentLabel: 'Liver', SegmentAlgorithmType: 'MANUAL', SegmentedPropertyCategoryCodeSequence: code('123037004', 'SCT', 'Anatomical Structure'),
       SegmentedPropertyTypeCodeSequence: code('10200004', 'SCT', 'Liver'),

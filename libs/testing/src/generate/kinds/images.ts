@@ -57,6 +57,7 @@ const projection = (type: string): Attributes => ({
   AnatomicRegionSequence: code('51185008', 'SCT', 'Chest'),
   ViewCodeSequence: code('399348003', 'SCT', 'antero-posterior'),
   DetectorType: 'DIRECT',
+  PositionerType: '',
   KVP: '110',
   Exposure: '4',
   WindowCenter: '2048',
@@ -100,7 +101,7 @@ export const IMAGE_KINDS: Record<string, KindBuilder> = {
   us: imageKind({
     sopClass: '6.1', modality: 'US', rows: 480, columns: 640, pixels: { bitsAllocated: 8, samplesPerPixel: 3, noise: 10 },
     attributes: () => ({
-      ImageType: ['ORIGINAL', 'PRIMARY', 'ABDOMINAL', '0001'], TransducerData: '', UltrasoundColorDataPresent: 1, LossyImageCompression: '00',
+      ImageType: ['ORIGINAL', 'PRIMARY', 'ABDOMINAL', '0001'], BodyPartExamined: 'ABDOMEN', PatientOrientation: null, TransducerData: '', UltrasoundColorDataPresent: 1, LossyImageCompression: '00',
       SequenceOfUltrasoundRegions: [{
         RegionSpatialFormat: 1, RegionDataType: 1, RegionFlags: 0, RegionLocationMinX0: 0, RegionLocationMinY0: 0, RegionLocationMaxX1: 639,
         RegionLocationMaxY1: 479, PhysicalUnitsXDirection: 3, PhysicalUnitsYDirection: 3, PhysicalDeltaX: 0.03, PhysicalDeltaY: 0.03,
@@ -110,7 +111,7 @@ export const IMAGE_KINDS: Record<string, KindBuilder> = {
   'us-cine': imageKind({
     sopClass: '3.1', modality: 'US', rows: 240, columns: 320, frames: 20, pixels: { bitsAllocated: 8, samplesPerPixel: 3, noise: 10 },
     attributes: () => ({
-      ImageType: ['ORIGINAL', 'PRIMARY', 'CARDIAC', '0001'], FrameTime: '33.33', FrameIncrementPointer: 0x00181063, LossyImageCompression: '00',
+      ImageType: ['ORIGINAL', 'PRIMARY', 'CARDIAC', '0001'], BodyPartExamined: 'HEART', PatientOrientation: null, FrameTime: '33.33', FrameIncrementPointer: 0x00181063, LossyImageCompression: '00',
       CineRate: '30', RecommendedDisplayFrameRate: '30', HeartRate: '72',
     }),
   }),
@@ -126,7 +127,7 @@ export const IMAGE_KINDS: Record<string, KindBuilder> = {
   nm: imageKind({
     sopClass: '20', modality: 'NM', rows: 64, columns: 64, frames: 16, pixels: { bitsAllocated: 16, bitsStored: 16, noise: 60 },
     attributes: (context, frames) => ({
-      ImageType: ['ORIGINAL', 'PRIMARY', 'STATIC', 'EMISSION'], FrameIncrementPointer: [0x00540010, 0x00540020], CountsAccumulated: '512000',
+      ImageType: ['ORIGINAL', 'PRIMARY', 'STATIC', 'EMISSION'], BodyPartExamined: 'HEART', FrameIncrementPointer: [0x00540010, 0x00540020], CountsAccumulated: '512000',
       EnergyWindowVector: Array.from({ length: frames }, () => 1), NumberOfEnergyWindows: 1,
       DetectorVector: Array.from({ length: frames }, (_, i) => i + 1), NumberOfDetectors: frames, PixelSpacing: ['6.4', '6.4'],
       EnergyWindowInformationSequence: [{ EnergyWindowRangeSequence: [{ EnergyWindowLowerLimit: '126', EnergyWindowUpperLimit: '154' }], EnergyWindowName: 'Tc99m' }],
@@ -139,7 +140,7 @@ export const IMAGE_KINDS: Record<string, KindBuilder> = {
   pt: imageKind({
     sopClass: '128', modality: 'PT', rows: 168, columns: 168, pixels: { bitsStored: 16, signed: true, noise: 300 },
     attributes: (context) => ({
-      ...plane(context, '4.0728', 5), ImageType: ['ORIGINAL', 'PRIMARY'], Units: 'BQML', CountsSource: 'EMISSION', SeriesType: ['WHOLE BODY', 'IMAGE'],
+      ...plane(context, '4.0728', 5), ImageType: ['ORIGINAL', 'PRIMARY'], BodyPartExamined: 'CHEST', Units: 'BQML', CountsSource: 'EMISSION', SeriesType: ['WHOLE BODY', 'IMAGE'],
       DecayCorrection: 'START', CorrectedImage: ['NORM', 'DTIM', 'ATTN', 'SCAT', 'DECY', 'RAN'], NumberOfSlices: context.count, ImageIndex: context.index + 1,
       RescaleIntercept: '0', RescaleSlope: '0.412', FrameReferenceTime: '0', ActualFrameDuration: '180000', AcquisitionDate: context.study.studyDate,
       AcquisitionTime: context.study.studyTime, DecayFactor: '1.02', CollimatorType: 'NONE', PatientOrientationCodeSequence: [],
@@ -157,18 +158,19 @@ export const IMAGE_KINDS: Record<string, KindBuilder> = {
   'sc-multiframe': imageKind({
     sopClass: '7.2', modality: 'OT', rows: 512, columns: 512, frames: 8, pixels: { bitsAllocated: 8, noise: 4 },
     attributes: () => ({
-      ConversionType: 'WSD', ImageType: ['DERIVED', 'SECONDARY'], BurnedInAnnotation: 'NO', FrameIncrementPointer: 0x00181063, FrameTime: '40',
+      ConversionType: 'WSD', BodyPartExamined: 'CHEST', ImageType: ['DERIVED', 'SECONDARY'], BurnedInAnnotation: 'NO', FrameIncrementPointer: 0x00181063, FrameTime: '40',
       RescaleIntercept: '0', RescaleSlope: '1', RescaleType: 'US', PresentationLUTShape: 'IDENTITY', PatientOrientation: null,
     }),
   }),
   op: imageKind({
     sopClass: '77.1.5.1', modality: 'OP', rows: 768, columns: 768, frames: 1, pixels: { bitsAllocated: 8, samplesPerPixel: 3, noise: 3 },
-    attributes: () => ({
+    attributes: (context) => ({
       ImageType: ['ORIGINAL', 'PRIMARY'], PatientOrientation: ['L', 'F'], ImageLaterality: 'R', BurnedInAnnotation: 'NO', LossyImageCompression: '00',
       AcquisitionDateTime: '20240101120000', PatientEyeMovementCommanded: 'NO', HorizontalFieldOfView: 45, RefractiveStateSequence: [], EmmetropicMagnification: null,
       IntraOcularPressure: null, PupilDilated: 'NO', AcquisitionDeviceTypeCodeSequence: code('409898007', 'SCT', 'Fundus Camera'), IlluminationTypeCodeSequence: [],
       LightPathFilterTypeStackCodeSequence: [], ImagePathFilterTypeStackCodeSequence: [], LensesCodeSequence: [], DetectorType: 'CCD',
-      AnatomicRegionSequence: code('81745001', 'SCT', 'Eye'), AcquisitionContextSequence: [], PresentationLUTShape: 'IDENTITY',
+      AnatomicRegionSequence: code('81745001', 'SCT', 'Eye'), AcquisitionContextSequence: [],
+      SynchronizationFrameOfReferenceUID: context.random.fork('sync').uid(), SynchronizationTrigger: 'NO TRIGGER', AcquisitionTimeSynchronized: 'N', FrameIncrementPointer: 0x00181063, FrameTime: '0',
     }),
   }),
 };

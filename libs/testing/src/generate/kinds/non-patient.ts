@@ -29,13 +29,13 @@ export function buildHangingProtocol(context: InstanceContext): BuiltObject {
 
 export function buildColorPalette(context: InstanceContext): BuiltObject {
   const ramp = (power: number): Buffer => {
-    const out = Buffer.alloc(512);
-    for (let i = 0; i < 256; i++) out.writeUInt16LE(Math.round(Math.pow(i / 255, power) * 255) * 257, 2 * i);
+    const out = Buffer.alloc(256);
+    for (let i = 0; i < 256; i++) out[i] = Math.round(Math.pow(i / 255, power) * 255);
     return out;
   };
   const header = GenDataset.of({
-    SOPClassUID: '1.2.840.10008.5.1.4.39.1', SOPInstanceUID: context.sopInstanceUid, Manufacturer: 'Archipelago Generator', ContentLabel: `PALETTE_${context.index + 1}`, ContentDescription: 'Generated ramp',
-    ContentCreatorName: 'Generator^One', RedPaletteColorLookupTableDescriptor: [256, 0, 16], GreenPaletteColorLookupTableDescriptor: [256, 0, 16], BluePaletteColorLookupTableDescriptor: [256, 0, 16],
+    SOPClassUID: '1.2.840.10008.5.1.4.39.1', SOPInstanceUID: context.sopInstanceUid, Manufacturer: 'Archipelago Generator', InstanceNumber: String(context.index + 1), ContentLabel: `PALETTE_${context.index + 1}`, ContentDescription: 'Generated ramp',
+    ContentCreatorName: 'Generator^One', RedPaletteColorLookupTableDescriptor: [256, 0, 8], GreenPaletteColorLookupTableDescriptor: [256, 0, 8], BluePaletteColorLookupTableDescriptor: [256, 0, 8],
     PaletteColorLookupTableUID: context.random.fork(`lut-${context.index}`).uid(), RedPaletteColorLookupTableData: ramp(0.5), GreenPaletteColorLookupTableData: ramp(1), BluePaletteColorLookupTableData: ramp(2),
   });
   return { header };

@@ -22,7 +22,7 @@ export function buildRtStruct(context: InstanceContext): BuiltObject {
   const contour = (z: number): string[] =>
     Array.from({ length: 40 }, (_, i) => [Math.cos(i / 6.366) * 40, Math.sin(i / 6.366) * 40, z].map((v) => v.toFixed(2))).flat();
   header.put({
-    OperatorsName: '', StructureSetLabel: 'RTSTRUCT', StructureSetDate: study.studyDate, StructureSetTime: study.studyTime,
+    OperatorsName: '', FrameOfReferenceUID: study.frameOfReferenceUid, PositionReferenceIndicator: '', StructureSetLabel: 'RTSTRUCT', StructureSetDate: study.studyDate, StructureSetTime: study.studyTime,
     ReferencedFrameOfReferenceSequence: [{
       FrameOfReferenceUID: study.frameOfReferenceUid,
       RTReferencedStudySequence: [{
