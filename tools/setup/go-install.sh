@@ -11,11 +11,11 @@ build() {
   for options in "--install" "--bundled --install"; do
     # shellcheck disable=SC2086
     go="$("$ROOT/tools/setup/go.sh" $options)" || return 1
-    temporary="$(mktemp -d "$TOOLS/.build-XXXXXX")" log="$TOOLS/.build-$name.log"
+    temporary="$(mktemp -d "$TOOLS/.build-XXXXXX")" || return 1
+    log="$TOOLS/.build-$name.log"
     say "building $package with $("$go" version | sed 's/^go version //')"
     if GOBIN="$temporary" CGO_ENABLED=0 GOFLAGS=-trimpath "$go" install "$package" >"$log" 2>&1; then
-      mkdir -p "$folder"
-      mv -f "$temporary/$name" "$folder/$name"
+      mkdir -p "$folder" && mv -f "$temporary/$name" "$folder/$name" || return 1
       rm -rf "$temporary" "$log"
       return 0
     fi
@@ -25,5 +25,6 @@ build() {
   return 1
 }
 mkdir -p "$TOOLS"
-[ -x "$folder/$name" ] && exit 0
+if [ -x "$folder/$name" ]; then exit 0; fi
 minutes "$name" locked "go-build-$name" build || fail "$package could not be built: needs Go $(pin go.minimum) or newer and the Go module proxy"
+[ -x "$folder/$name" ] || fail "$package was built but $folder/$name is not there"

@@ -24,24 +24,25 @@ version_in() { grep -Eo '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n1 || true; }
 
 # minutes FUNCTION/COMMAND... -> runs it and says how long it took
 minutes() {
-  local name="$1" started=$SECONDS
+  local _what="$1" _started=$SECONDS _status=0
   shift
-  "$@"
-  local took=$((SECONDS - started))
-  if [ "$took" -ge 3 ]; then say "$name: $((took / 60)) min $((took % 60)) s"; fi
+  "$@" || _status=$?
+  local _took=$((SECONDS - _started))
+  if [ "$_took" -ge 3 ]; then say "$_what: $((_took / 60)) min $((_took % 60)) s"; fi
+  return "$_status"
 }
 
 # locked NAME COMMAND... -> one at a time on this machine (two clones may be set up at once)
 locked() {
-  local name="$1" lock
+  # Names that no caller uses: a function called from here sees them.
+  local _lock="$TOOLS/.lock-$1"
   shift
   mkdir -p "$TOOLS"
-  lock="$TOOLS/.lock-$name"
   if command -v flock >/dev/null; then
     (
       flock 9
       "$@"
-    ) 9>"$lock"
+    ) 9>"$_lock"
   else
     "$@"
   fi
