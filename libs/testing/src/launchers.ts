@@ -5,6 +5,7 @@ export * from './servers/minio';
 export * from './servers/orthanc';
 export * from './servers/dcmtk';
 export * from './servers/python-server';
+export * from './servers/standalone';
 export * from './run-command';
 export * from './proxy';
 export {
