@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { coreConfig, defineConfig, envBoolean, envInteger, envPort, type ConfigOf } from '@archipelago/platform-service';
+import { parseObjectStore } from '@archipelago/platform-storage';
 import { z } from 'zod';
 
 /** Settings of the edge. The names are in docs (design page, "Names that stay"); those with a unit end in it. */
@@ -13,6 +14,8 @@ export const edgeConfig = defineConfig(
     acceptUnknownPeers: envBoolean().optional(),
     /** Default: `spool` below the home. */
     spoolDir: z.string().optional(),
+    /** `fs:<dir>` or `s3:http(s)://host:port/bucket`; default `objects` below the home. */
+    objectStore: z.string().refine(isObjectStore, 'fs:<dir> or s3:http(s)://host:port/bucket').optional(),
     /** Least free bytes of the spool's volume; default max(2 GiB, 5 %). */
     spoolMinFreeBytes: envInteger(0, Number.MAX_SAFE_INTEGER).optional(),
     /** Confirmed segments are dropped after so many hours (at least 24), and earlier only when space is short. */
@@ -29,6 +32,7 @@ export const edgeConfig = defineConfig(
     dimsePort: 'ARCHIPELAGO_DIMSE_PORT',
     acceptUnknownPeers: 'ARCHIPELAGO_ACCEPT_UNKNOWN_PEERS',
     spoolDir: 'ARCHIPELAGO_SPOOL_DIR',
+    objectStore: 'ARCHIPELAGO_OBJECT_STORE',
     spoolMinFreeBytes: 'ARCHIPELAGO_SPOOL_MIN_FREE_BYTES',
     spoolKeepHours: 'ARCHIPELAGO_SPOOL_KEEP_HOURS',
     strict: 'ARCHIPELAGO_STRICT',
@@ -38,6 +42,19 @@ export const edgeConfig = defineConfig(
   },
 );
 export type EdgeConfig = ConfigOf<typeof edgeConfig>;
+
+function isObjectStore(text: string): boolean {
+  try {
+    parseObjectStore(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function objectStoreAddress(config: EdgeConfig): string {
+  return config.objectStore ?? `fs:${join(coreConfig.load().home, 'objects')}`;
+}
 
 /** Unknown AE titles are refused unless a setting allows them; on a loopback listener only this machine can call. */
 export function acceptsUnknownPeers(config: Pick<EdgeConfig, 'acceptUnknownPeers' | 'dimseHost'>): boolean {

@@ -1,4 +1,4 @@
-import { Module, type OnModuleInit } from '@nestjs/common';
+import { Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { PackSealed } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import { Bus, BusModule } from '@archipelago/platform-bus';
@@ -7,7 +7,7 @@ import { createObjectStore } from '@archipelago/platform-storage';
 import { AssociationService } from './association/association.service';
 import { CatalogClient } from './catalog/catalog-client';
 import { DimseListener } from './dimse.listener';
-import { edgeConfig } from './edge.config';
+import { type EdgeConfig, edgeConfig, objectStoreAddress } from './edge.config';
 import { EdgeMetrics } from './edge.metrics';
 import { OBJECT_STORE } from './edge.tokens';
 import { FindService } from './query/find.service';
@@ -23,7 +23,11 @@ import { StoreService } from './store/store.service';
   providers: [
     edgeConfig.provider(),
     EdgeMetrics,
-    { provide: OBJECT_STORE, useFactory: () => createObjectStore() },
+    {
+      provide: OBJECT_STORE,
+      useFactory: (config: EdgeConfig) => createObjectStore(objectStoreAddress(config)),
+      inject: [edgeConfig.KEY],
+    },
     { provide: PixelPool, useFactory: () => new PixelPool() },
     SpoolService,
     AssociationService,
@@ -36,18 +40,19 @@ import { StoreService } from './store/store.service';
     DimseListener,
   ],
 })
-export class EdgeModule implements OnModuleInit {
+export class EdgeModule implements OnApplicationBootstrap {
   constructor(
     private readonly bus: Bus,
     private readonly health: HealthRegistry,
   ) {}
 
   /** The edge goes on acknowledging while the bus is away: that makes it degraded, never not ready. */
-  onModuleInit(): void {
+  onApplicationBootstrap(): void {
     const nats = () =>
       this.bus.connected
         ? { status: 'up' as const }
         : { status: 'degraded' as const, reason: 'NATS cannot be reached: packs wait on the spool, queries fail' };
     this.health.register('nats', nats, { critical: false });
+    this.health.unregister('bus-topology');
   }
 }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { PackAnswered, type PackAnsweredV1, PackSealed } from '@archipelago/contracts';
-import type { SealedPack } from '@archipelago/pack';
+import { FileSource, layoutOf, packDigester, PackReader, type SealedPack } from '@archipelago/pack';
 import type { Bus, BusSubscription } from '@archipelago/platform-bus';
 import type { Logger } from '@archipelago/platform-service';
 import { classifyError } from '@archipelago/platform-service';
@@ -22,6 +22,8 @@ interface TrackedPack {
   /** Announcements made. */
   announcements: number;
   announcing?: boolean;
+  /** The stored copy was found damaged: the next upload takes its place. */
+  repair?: boolean;
   timer?: NodeJS.Timeout;
   since: number;
 }
@@ -110,6 +112,7 @@ export class PackKeeper {
   private async answered(answer: PackAnsweredV1): Promise<void> {
     const tracked = this.packs.get(answer.packId) ?? (await this.confirmedAgain(answer));
     if (!tracked) return;
+    if (answer.outcome === 'resend') tracked.repair = true;
     if (answer.outcome === 'rejected') {
       this.options.logger.error('pack rejected', { packId: answer.packId, code: answer.code, reason: answer.reason });
     }
@@ -211,14 +214,17 @@ export class PackKeeper {
   }
 
   private async upload(tracked: TrackedPack): Promise<void> {
-    const { pack } = tracked;
+    const { pack, repair } = tracked;
+    const { bytes, sha256 } = pack;
     try {
-      await this.options.store.putFile(packKey(this.options.site, pack), pack.path, { bytes: pack.bytes, sha256: pack.sha256 });
+      const expect = { bytes, sha256, repair, digest: (stored: AsyncIterable<Buffer>) => storedDigest(pack, stored) };
+      await this.options.store.putFile(packKey(this.options.site, pack), pack.path, expect);
     } catch (error) {
       this.report('upload failed', tracked, error, tracked.uploads);
       return this.happened(tracked, 'upload-failed');
     }
     tracked.uploads = 0;
+    tracked.repair = false;
     await this.happened(tracked, 'upload-done');
   }
 
@@ -254,5 +260,16 @@ export class PackKeeper {
     const { kind, code } = classifyError(error);
     const fields = { packId: tracked.pack.packId, attempt: before + 1, kind, code, err: error };
     this.options.logger[kind === 'transient' ? 'warn' : 'error'](message, fields);
+  }
+}
+
+/** Pack digest of the bytes that a store gives back, laid out as the segment on our own disk says. */
+async function storedDigest(pack: SealedPack, stored: AsyncIterable<Buffer>): Promise<string> {
+  const source = await FileSource.open(pack.path);
+  try {
+    const { index } = await PackReader.open(source, pack.tailOffset);
+    return await packDigester(layoutOf(index, source.size))(stored);
+  } finally {
+    await source.close();
   }
 }
