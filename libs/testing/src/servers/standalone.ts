@@ -65,7 +65,7 @@ export async function startStandalone(options: StandaloneOptions = {}): Promise<
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
-  const line = await readyLine(child, exited, () => text, options.readyTimeoutMs ?? 120_000);
+  const line = await readyLine(exited, () => text, options.readyTimeoutMs ?? 120_000);
   if (!line) {
     child.kill('SIGTERM');
     const code = await exited;
@@ -76,7 +76,6 @@ export async function startStandalone(options: StandaloneOptions = {}): Promise<
 }
 
 async function readyLine(
-  child: ChildProcess,
   exited: Promise<unknown>,
   output: () => string,
   timeoutMs: number,
