@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import dcmjs from 'dcmjs-dimse';
 import { findPeersPython, freePort, generateInstance, runCommand, runDcmtk, startDcmqrscp, startPythonServer, startStorescp, writeInstance } from '@archipelago/testing';
 import type { AssociateRequest, ClientAssociation, DimseHandlers, RetrieveResponse } from './api';
 import { connect } from './client';
@@ -14,8 +15,20 @@ const FIND = '1.2.840.10008.5.1.4.1.2.2.1';
 const MOVE = '1.2.840.10008.5.1.4.1.2.2.2';
 const GET = '1.2.840.10008.5.1.4.1.2.2.3';
 const COUNT = 5;
+/** Matches that the test server finds. */
+const FOUND = 200;
 const instances = Array.from({ length: COUNT }, (_, index) => generateInstance({ kind: 'ct', count: COUNT, seed: 'dimse', rows: 512, columns: 512 }, index));
 const study = instances[0]!.studyInstanceUid;
+
+/** What we use of dcmjs-dimse, whose own typings ask for libraries that we do not have. */
+interface Response {
+  getStatus(): number;
+  getDataset(): { getElement(keyword: string): unknown } | undefined;
+}
+interface Association {
+  getPresentationContexts(): { id: number }[];
+  getPresentationContext(id: number): { setResult(result: number, syntax?: string): void; getTransferSyntaxUids(): string[] };
+}
 
 let folder: string;
 let kit: Kit;
@@ -45,7 +58,7 @@ function associate(request: AssociateRequest): ReturnType<DimseHandlers['associa
 const handlers: Partial<DimseHandlers> = {
   associate,
   async *find(request) {
-    for (let i = 0; i < 200 && !request.signal.aborted; i++) {
+    for (let i = 0; i < FOUND && !request.signal.aborted; i++) {
       yield { status: 0xff00, identifier: identifier(i === 0 ? study : `1.2.3.${i}`) };
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -150,10 +163,11 @@ describe('DCMTK as SCU', () => {
     const get = await runDcmtk('getscu', ['+B', '-od', got, ...query, ...address()]);
     expect(get).toMatchObject({ code: 0 });
     expect(readdirSync(got)).toHaveLength(COUNT);
+    // Bit preserving, movescu 3.6.7 does not heed its output directory.
     const moved = join(folder, 'move');
     mkdirSync(moved);
     movePort = await freePort();
-    const move = await runDcmtk('movescu', ['--bit-preserving', '-aem', 'MOVESCU', '+P', String(movePort), '-od', moved, ...query, ...address()]);
+    const move = await runDcmtk('movescu', ['--bit-preserving', '-aem', 'MOVESCU', '+P', String(movePort), ...query, ...address()], { cwd: moved });
     expect(move).toMatchObject({ code: 0 });
     expect(readdirSync(moved)).toHaveLength(COUNT);
     for (const dir of [got, moved]) {
@@ -241,6 +255,84 @@ describe('pynetdicom', () => {
       await association.release();
     } finally {
       await scp.stop();
+    }
+  });
+});
+
+describe('dcmjs-dimse', () => {
+  beforeAll(() => dcmjs.log.disableAll());
+
+  it('as SCU: echo, store, find', async () => {
+    const statuses: number[] = [];
+    const found: string[] = [];
+    const scu = new dcmjs.Client();
+    const echo = new dcmjs.requests.CEchoRequest();
+    const store = new dcmjs.requests.CStoreRequest(join(folder, 'in', '0.dcm'));
+    const find = dcmjs.requests.CFindRequest.createStudyFindRequest({ StudyInstanceUID: '' });
+    for (const request of [echo, store, find]) {
+      request.on('response', (response: Response) => {
+        statuses.push(response.getStatus());
+        const dataset = response.getDataset();
+        if (dataset) found.push(String(dataset.getElement('StudyInstanceUID')));
+      });
+      scu.addRequest(request);
+    }
+    await new Promise<void>((resolve, reject) => {
+      scu.on('closed', resolve);
+      scu.on('networkError', reject);
+      scu.send('127.0.0.1', kit.port, 'DCMJS', 'SERVER');
+    });
+    expect([statuses[0], statuses[1], statuses.at(-1)]).toEqual([0, 0, 0]);
+    expect(found).toHaveLength(FOUND);
+    expect(found[0]).toBe(study);
+    expect(kit.stored.size).toBe(1);
+  });
+
+  it('as SCP: echo, store, find', async () => {
+    const stored: string[] = [];
+    const answer = <T extends { setStatus(status: number): void }>(response: T, status: number): T => {
+      response.setStatus(status);
+      return response;
+    };
+    class TestScp extends dcmjs.Scp {
+      associationRequested(association: Association): void {
+        for (const { id } of association.getPresentationContexts()) {
+          const context = association.getPresentationContext(id);
+          context.setResult(0, context.getTransferSyntaxUids()[0]);
+        }
+        this.sendAssociationAccept();
+      }
+      cEchoRequest(request: object, callback: (response: object) => void): void {
+        callback(answer(dcmjs.responses.CEchoResponse.fromRequest(request), 0));
+      }
+      cStoreRequest(request: { getAffectedSopInstanceUid(): string }, callback: (response: object) => void): void {
+        stored.push(request.getAffectedSopInstanceUid());
+        callback(answer(dcmjs.responses.CStoreResponse.fromRequest(request), 0));
+      }
+      cFindRequest(request: object, callback: (responses: object[]) => void): void {
+        const pending = answer(dcmjs.responses.CFindResponse.fromRequest(request), 0xff00);
+        pending.setDataset(new dcmjs.Dataset({ StudyInstanceUID: study }));
+        callback([pending, answer(dcmjs.responses.CFindResponse.fromRequest(request), 0)]);
+      }
+      associationReleaseRequested(): void {
+        this.sendAssociationReleaseResponse();
+      }
+    }
+    const server = new dcmjs.Server(TestScp);
+    server.on('networkError', () => undefined);
+    const port = await freePort();
+    server.listen(port);
+    try {
+      const association = await client(port, 'DCMJS');
+      expect((await association.echo()).status).toBe(0);
+      await storeAll(association);
+      const found = await all(association.find(FIND, identifier()));
+      expect(found.map((response) => response.status)).toEqual([0xff00, 0]);
+      expect(found[0]!.identifier!.includes(study)).toBe(true);
+      await association.release();
+      expect(stored).toEqual(instances.map((instance) => instance.sopInstanceUid));
+    } finally {
+      server.close();
     }
   });
 });
