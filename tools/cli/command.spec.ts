@@ -35,7 +35,8 @@ describe('command line', () => {
     expect(lines[0]).toContain('dead-letters  look at them');
     expect(lines[1]).toContain('list  all');
     expect(lines[2]).toBe('Usage: npm run archipelago -- dead-letters list [--json]');
-    for (const command of commands.commands) expect(await runCommandLine(commands, [command.name, '--help'], out)).toBe(0);
+    for (const command of commands.commands)
+      expect(await runCommandLine(commands, [command.name, '--help'], out)).toBe(0);
   });
 
   it('tells misuse (2) from failure (1)', async () => {
@@ -50,8 +51,13 @@ describe('command line', () => {
   it('reads targets', () => {
     expect(parseTarget('PACS 1@10.1.2.3:104')).toEqual({ aeTitle: 'PACS 1', host: '10.1.2.3', port: 104 });
     expect(parseTarget('A@[::1]:104').host).toBe('::1');
-    expect(parseTarget(undefined, { ARCHIPELAGO_DIMSE_PORT: '4242' })).toEqual({ aeTitle: 'ARCHIPELAGO', host: '127.0.0.1', port: 4242 });
-    for (const wrong of ['A', 'A@host', '@host:1', 'A@host:0', 'A@host:70000']) expect(() => parseTarget(wrong)).toThrow(UsageError);
+    expect(parseTarget(undefined, { ARCHIPELAGO_DIMSE_PORT: '4242' })).toEqual({
+      aeTitle: 'ARCHIPELAGO',
+      host: '127.0.0.1',
+      port: 4242,
+    });
+    for (const wrong of ['A', 'A@host', '@host:1', 'A@host:0', 'A@host:70000'])
+      expect(() => parseTarget(wrong)).toThrow(UsageError);
   });
 
   it('makes an identifier with keys to match and keys to return', () => {

@@ -65,7 +65,8 @@ export async function runCommandLine(root: GroupCommand, argv: string[], out: Ou
   try {
     return await command.run(rest, out);
   } catch (error) {
-    const isUsage = error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true;
+    const isUsage =
+      error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true;
     out.note(`${path.join(' ')}: ${error instanceof Error ? error.message : String(error)}`);
     if (isUsage) out.note(`See ${[PROGRAM, ...path].join(' ')} --help`);
     return isUsage ? EXIT_USAGE : 1;

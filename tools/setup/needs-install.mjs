@@ -20,7 +20,8 @@ function differs() {
       if (wanted.optional || wanted.peer) continue;
       return true;
     }
-    if (found.version !== wanted.version || found.integrity !== wanted.integrity || found.link !== wanted.link) return true;
+    if (found.version !== wanted.version || found.integrity !== wanted.integrity || found.link !== wanted.link)
+      return true;
   }
   return false;
 }

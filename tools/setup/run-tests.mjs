@@ -33,7 +33,12 @@ function run(command, args, { keep = false, env = {} } = {}) {
 const whole = (name, ok) => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, failures: ok ? [] : [name] });
 
 function add(a, b) {
-  return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped, failures: [...a.failures, ...b.failures] };
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+    failures: [...a.failures, ...b.failures],
+  };
 }
 const nothing = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
@@ -43,16 +48,21 @@ async function script(...args) {
 
 async function jest(project, ...args) {
   const file = join(temporary, `${project}.json`);
-  const { ok } = await run(process.execPath, [
-    ...['--max-old-space-size=4096', 'node_modules/jest/bin/jest.js', '--selectProjects', project],
-    ...['--json', '--outputFile', file, '--silent=false', ...args],
-  ], { keep: false });
+  const { ok } = await run(
+    process.execPath,
+    [
+      ...['--max-old-space-size=4096', 'node_modules/jest/bin/jest.js', '--selectProjects', project],
+      ...['--json', '--outputFile', file, '--silent=false', ...args],
+    ],
+    { keep: false },
+  );
   if (!existsSync(file)) return { ...nothing, failed: 1, failures: [`${project}: jest did not finish`] };
   const report = JSON.parse(readFileSync(file, 'utf8'));
   const failures = [];
   for (const suite of report.testResults) {
     const name = suite.name.slice(root.length + 1);
-    if (suite.status === 'failed' && !suite.assertionResults.some((test) => test.status === 'failed')) failures.push(`${name}: did not run`);
+    if (suite.status === 'failed' && !suite.assertionResults.some((test) => test.status === 'failed'))
+      failures.push(`${name}: did not run`);
     for (const test of suite.assertionResults) if (test.status === 'failed') failures.push(`${name}: ${test.fullName}`);
   }
   const failed = report.numFailedTests + report.numRuntimeErrorTestSuites;
@@ -75,21 +85,39 @@ async function setup() {
 }
 
 async function lint() {
-  let sum = whole('eslint', (await run(process.execPath, ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'])).ok);
-  sum = add(sum, whole('prettier', (await run(process.execPath, ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level', 'warn'])).ok));
-  for (const file of readdirSync(join(root, 'tools', 'checks')).filter((name) => name.endsWith('.mjs')).sort()) {
+  let sum = whole(
+    'eslint',
+    (await run(process.execPath, ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'])).ok,
+  );
+  sum = add(
+    sum,
+    whole(
+      'prettier',
+      (await run(process.execPath, ['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level', 'warn']))
+        .ok,
+    ),
+  );
+  for (const file of readdirSync(join(root, 'tools', 'checks'))
+    .filter((name) => name.endsWith('.mjs'))
+    .sort()) {
     sum = add(sum, whole(`tools/checks/${file}`, (await run(process.execPath, [join('tools', 'checks', file)])).ok));
   }
   return sum;
 }
 
 async function campaigns() {
-  if (!existsSync(join(root, 'tools', 'campaign', 'short.sh'))) return whole('tools/campaign/short.sh is missing', false);
+  if (!existsSync(join(root, 'tools', 'campaign', 'short.sh')))
+    return whole('tools/campaign/short.sh is missing', false);
   const { ok, output } = await run('bash', ['tools/campaign/short.sh'], { keep: true });
   const line = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].pop();
   if (!line) return whole('campaigns', ok);
   const failed = Number(line[2]);
-  return { passed: Number(line[1]), failed: ok ? failed : Math.max(1, failed), skipped: Number(line[3] ?? 0), failures: ok ? [] : ['campaigns'] };
+  return {
+    passed: Number(line[1]),
+    failed: ok ? failed : Math.max(1, failed),
+    skipped: Number(line[3] ?? 0),
+    failures: ok ? [] : ['campaigns'],
+  };
 }
 
 const parts = [
@@ -110,7 +138,13 @@ async function main() {
     console.error(`unknown part: ${wrong.join(', ')} (there are: ${known.join(', ')})`);
     return 2;
   }
-  const chosen = parts.filter((part) => asked.length === 0 || part.always || asked.includes(part.name) || part.needs?.some((name) => asked.includes(name)));
+  const chosen = parts.filter(
+    (part) =>
+      asked.length === 0 ||
+      part.always ||
+      asked.includes(part.name) ||
+      part.needs?.some((name) => asked.includes(name)),
+  );
   let total = nothing;
   const lines = [];
   for (const part of chosen) {
@@ -120,7 +154,9 @@ async function main() {
     total = add(total, result);
     const over = took > part.minutes ? '  OVER BUDGET' : '';
     const counts = `${result.passed} passed, ${result.failed} failed${result.skipped ? `, ${result.skipped} skipped` : ''}`;
-    lines.push(`  ${part.name.padEnd(12)} ${took.toFixed(1).padStart(5)} min of ${String(part.minutes).padStart(2)}   ${counts}${over}`);
+    lines.push(
+      `  ${part.name.padEnd(12)} ${took.toFixed(1).padStart(5)} min of ${String(part.minutes).padStart(2)}   ${counts}${over}`,
+    );
     console.log(`\n[test] ${lines.at(-1).trim()}`);
     if (part.name === 'set-up' && result.failed > 0 && !existsSync(join(root, 'node_modules', 'jest'))) break;
   }

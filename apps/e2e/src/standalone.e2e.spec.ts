@@ -141,7 +141,9 @@ describe('standalone', () => {
 
   it('joins health and metrics of its children', async () => {
     const system = await start();
-    const ready = (await (await fetch(`${system.httpUrl}/health/ready`)).json()) as { parts: Record<string, { status: string }> };
+    const ready = (await (await fetch(`${system.httpUrl}/health/ready`)).json()) as {
+      parts: Record<string, { status: string }>;
+    };
     expect(Object.keys(ready.parts).sort()).toEqual(['core', 'edge', 'nats', 'postgres']);
     expect(Object.values(ready.parts).map((part) => part.status)).toEqual(['up', 'up', 'up', 'up']);
     const metrics = await (await fetch(`${system.httpUrl}/metrics`)).text();
@@ -160,7 +162,11 @@ describe('standalone', () => {
     const after = await image(folder, 'AFTER');
     await until('the port is open', () => accepts(system.dicomPort));
     await store(system, after.file);
-    await until('both are found', async () => (await finds(system, 'BEFORE', before.study)) && (await finds(system, 'AFTER', after.study)), 40_000);
+    await until(
+      'both are found',
+      async () => (await finds(system, 'BEFORE', before.study)) && (await finds(system, 'AFTER', after.study)),
+      40_000,
+    );
     expect((await system.terminate()).code).toBe(0);
   });
 
@@ -194,9 +200,12 @@ describe('standalone', () => {
   it('lists every mistake of its configuration before it starts anything', async () => {
     const config = join(folder, 'archipelago.yaml');
     writeFileSync(config, 'site: main\npeers:\n  - { aeTitle: ABCDEFGHIJKLMNOPQRS }\nunknown: 1\n');
-    const { code, output } = await failsToStart({ env: { ARCHIPELAGO_CONFIG: config, ARCHIPELAGO_DIMSE_PORT: 'eleven' } });
+    const { code, output } = await failsToStart({
+      env: { ARCHIPELAGO_CONFIG: config, ARCHIPELAGO_DIMSE_PORT: 'eleven' },
+    });
     expect(code).toBe(2);
-    for (const where of ['archipelago.yaml:3', 'archipelago.yaml:4', 'ARCHIPELAGO_DIMSE_PORT']) expect(output).toContain(where);
+    for (const where of ['archipelago.yaml:3', 'archipelago.yaml:4', 'ARCHIPELAGO_DIMSE_PORT'])
+      expect(output).toContain(where);
     expect(existsSync(join(folder, 'data'))).toBe(false);
   });
 

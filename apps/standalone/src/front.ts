@@ -19,13 +19,18 @@ export class Front {
   private readonly server: Server;
 
   constructor(private readonly parts: FrontPart[]) {
-    this.server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5000 }, (request, response) => {
-      request.resume();
-      this.answer(new URL(request.url ?? '/', 'http://localhost').pathname, request.method ?? '', response).catch(() => {
-        if (!response.headersSent) send(response, 500, { title: 'Internal Server Error', status: 500 });
-        else response.destroy();
-      });
-    });
+    this.server = createServer(
+      { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5000 },
+      (request, response) => {
+        request.resume();
+        this.answer(new URL(request.url ?? '/', 'http://localhost').pathname, request.method ?? '', response).catch(
+          () => {
+            if (!response.headersSent) send(response, 500, { title: 'Internal Server Error', status: 500 });
+            else response.destroy();
+          },
+        );
+      },
+    );
     this.server.maxConnections = 200;
   }
 
@@ -44,7 +49,8 @@ export class Front {
 
   private async answer(path: string, method: string, response: ServerResponse): Promise<void> {
     if (method !== 'GET' && method !== 'HEAD') return send(response, 405, { title: 'Method Not Allowed', status: 405 });
-    if (path === '/health/live') return send(response, 200, { status: 'up', phase: this.phase, parts: this.liveness() });
+    if (path === '/health/live')
+      return send(response, 200, { status: 'up', phase: this.phase, parts: this.liveness() });
     if (path === '/health/ready') {
       const parts = await this.readiness();
       const up = this.phase === 'ready' && Object.values(parts).every((part) => part.status === 'up');
@@ -86,7 +92,10 @@ export class Front {
   private async metrics(): Promise<string> {
     const own = ['# HELP archipelago_child_up Whether the child process runs', '# TYPE archipelago_child_up gauge'];
     own.push(...this.parts.map((part) => `archipelago_child_up{child="${part.name}"} ${part.alive() ? 1 : 0}`));
-    own.push('# HELP archipelago_child_restarts_total Restarts of the child process', '# TYPE archipelago_child_restarts_total counter');
+    own.push(
+      '# HELP archipelago_child_restarts_total Restarts of the child process',
+      '# TYPE archipelago_child_restarts_total counter',
+    );
     own.push(...this.parts.map((part) => `archipelago_child_restarts_total{child="${part.name}"} ${part.restarts()}`));
     const texts: Record<string, string> = { standalone: own.join('\n') };
     await Promise.all(

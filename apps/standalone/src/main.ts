@@ -27,7 +27,11 @@ function report(error: unknown): number {
 function makeLogger(config: StandaloneConfig): Logger {
   const logs = join(resolve(config.home), 'logs');
   mkdirSync(logs, { recursive: true, mode: 0o700 });
-  return Logger.create('standalone', config.logLevel, pino.destination({ dest: join(logs, 'standalone.log'), sync: true, append: true }));
+  return Logger.create(
+    'standalone',
+    config.logLevel,
+    pino.destination({ dest: join(logs, 'standalone.log'), sync: true, append: true }),
+  );
 }
 
 /** Resolves with the name of the first signal that asks us to stop. */

@@ -2,7 +2,8 @@ import { mergeMetrics } from './merge-metrics';
 
 describe('mergeMetrics', () => {
   it('joins families, labels samples with their process', () => {
-    const edge = '# HELP stores Stores\n# TYPE stores counter\nstores{peer="A"} 3\n# TYPE wait histogram\nwait_bucket{le="1"} 2\nwait_sum 0.5\n';
+    const edge =
+      '# HELP stores Stores\n# TYPE stores counter\nstores{peer="A"} 3\n# TYPE wait histogram\nwait_bucket{le="1"} 2\nwait_sum 0.5\n';
     const core = '# HELP stores Stores\n# TYPE stores counter\nstores 4 1700000000000\n';
     expect(mergeMetrics({ edge, core })).toBe(
       [

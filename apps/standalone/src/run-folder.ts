@@ -91,7 +91,7 @@ export class RunFolder {
 
 async function endLeftovers(children: ProcessRecord[], waitMs: number): Promise<void> {
   const left = (): ProcessRecord[] => children.filter(isRunning);
-  for (const end = Date.now() + waitMs; left().length > 0 && Date.now() < end; ) await pause(100);
+  for (const end = Date.now() + waitMs; left().length > 0 && Date.now() < end;) await pause(100);
   for (const child of left()) process.kill(child.pid, 'SIGKILL');
-  for (const end = Date.now() + 3000; left().length > 0 && Date.now() < end; ) await pause(50);
+  for (const end = Date.now() + 3000; left().length > 0 && Date.now() < end;) await pause(50);
 }

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { coreConfig, defineConfig, envPort, loadArchipelagoConfig, checkConfig, type ConfigOf } from '@archipelago/platform-service';
+import {
+  coreConfig,
+  defineConfig,
+  envPort,
+  loadArchipelagoConfig,
+  checkConfig,
+  type ConfigOf,
+} from '@archipelago/platform-service';
 
 /** What the supervisor itself reads; its children read their own settings. */
 export const standaloneConfig = defineConfig(
@@ -9,7 +16,10 @@ export const standaloneConfig = defineConfig(
     dimsePort: envPort().default(11112),
     databaseUrl: z.string().optional(),
     natsUrl: z.string().optional(),
-    objectStore: z.string().regex(/^(fs:.+|s3:https?:\/\/.+)$/, 'expected fs:<folder> or s3:http(s)://host:port/bucket').optional(),
+    objectStore: z
+      .string()
+      .regex(/^(fs:.+|s3:https?:\/\/.+)$/, 'expected fs:<folder> or s3:http(s)://host:port/bucket')
+      .optional(),
   }),
   {
     dimseHost: 'ARCHIPELAGO_DIMSE_HOST',
@@ -26,10 +36,6 @@ export type StandaloneConfig = ConfigOf<typeof standaloneConfig> & ConfigOf<type
  * @throws ConfigError listing every mistake
  */
 export async function loadStandaloneConfig(): Promise<StandaloneConfig> {
-  await checkConfig(undefined, [
-    () => coreConfig.load(),
-    () => standaloneConfig.load(),
-    () => loadArchipelagoConfig(),
-  ]);
+  await checkConfig(undefined, [() => coreConfig.load(), () => standaloneConfig.load(), () => loadArchipelagoConfig()]);
   return { ...coreConfig.load(), ...standaloneConfig.load() };
 }

@@ -106,7 +106,12 @@ export class Standalone {
       this.httpPort = await this.front.listen(httpPort, httpHost);
     } catch (error) {
       this.front = undefined;
-      throw new PortTakenError(httpHost, httpPort, (error as NodeJS.ErrnoException).code ?? 'EUNKNOWN', 'ARCHIPELAGO_HTTP_PORT');
+      throw new PortTakenError(
+        httpHost,
+        httpPort,
+        (error as NodeJS.ErrnoException).code ?? 'EUNKNOWN',
+        'ARCHIPELAGO_HTTP_PORT',
+      );
     }
   }
 
@@ -159,7 +164,14 @@ export class Standalone {
       const env = { ...this.env, ARCHIPELAGO_SHUTDOWN_SECONDS: String(shutdownSeconds) };
       const logFile = join(this.logs, `${name}.log`);
       this.urls.delete(name);
-      const { child, url } = await startNodeChild({ name, script, env, logFile, nice, onSpawn: (pid) => this.run.note(name, pid) });
+      const { child, url } = await startNodeChild({
+        name,
+        script,
+        env,
+        logFile,
+        nice,
+        onSpawn: (pid) => this.run.note(name, pid),
+      });
       this.urls.set(name, url);
       return child;
     };

@@ -20,7 +20,9 @@ describe('Supervised', () => {
   const backoff = { firstMs: 10, maxMs: 40, settledMs: 60_000 };
 
   it('doubles the pause up to its bound', () => {
-    expect([1, 2, 3, 4, 50].map((failures) => backoffMs(failures, { firstMs: 10, maxMs: 65, settledMs: 1 }))).toEqual([10, 20, 40, 65, 65]);
+    expect([1, 2, 3, 4, 50].map((failures) => backoffMs(failures, { firstMs: 10, maxMs: 65, settledMs: 1 }))).toEqual([
+      10, 20, 40, 65, 65,
+    ]);
   });
 
   it('starts a killed child again, and not after stop', async () => {

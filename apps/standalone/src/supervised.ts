@@ -3,7 +3,10 @@ import type { Logger } from '@archipelago/platform-service';
 
 /** The configuration of a child is wrong: starting it again does not help (exit status 2 of a service). */
 export class ChildConfigError extends Error {
-  constructor(readonly child: string, details: string) {
+  constructor(
+    readonly child: string,
+    details: string,
+  ) {
     super(`${child} refused its configuration:\n${details}`);
     this.name = 'ChildConfigError';
   }
@@ -77,14 +80,17 @@ export class Supervised {
 
   private schedule(): void {
     if (this.stopping) return;
-    this.timer = setTimeout(() => {
-      this.restarts++;
-      this.starting = this.run().catch((error: unknown) => {
-        this.failures++;
-        this.logger.error('a child could not be started', { child: this.name, err: error, attempt: this.failures });
-        this.schedule();
-      });
-    }, backoffMs(this.failures, this.backoff));
+    this.timer = setTimeout(
+      () => {
+        this.restarts++;
+        this.starting = this.run().catch((error: unknown) => {
+          this.failures++;
+          this.logger.error('a child could not be started', { child: this.name, err: error, attempt: this.failures });
+          this.schedule();
+        });
+      },
+      backoffMs(this.failures, this.backoff),
+    );
   }
 
   /** Stops it for good. A child that is just being started is waited for, not longer than the grace. */

@@ -4,7 +4,17 @@ import { createServer, createConnection } from 'node:net';
 import { connect } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Client } from 'pg';
-import { runDcmtk, runPythonCode, startDcmqrscp, startMinio, startNats, startOrthanc, startPostgres, startProxy, startStorescp } from './launchers';
+import {
+  runDcmtk,
+  runPythonCode,
+  startDcmqrscp,
+  startMinio,
+  startNats,
+  startOrthanc,
+  startPostgres,
+  startProxy,
+  startStorescp,
+} from './launchers';
 import { removeFolder, temporaryFolder } from './servers/server';
 
 jest.setTimeout(90_000);
@@ -118,7 +128,9 @@ describe('server launchers', () => {
     const archive = await startDcmqrscp();
     try {
       const { file, study } = await image();
-      expect(await runDcmtk('storescu', ['-aec', archive.aet, '127.0.0.1', String(archive.port), file])).toMatchObject({ code: 0 });
+      expect(await runDcmtk('storescu', ['-aec', archive.aet, '127.0.0.1', String(archive.port), file])).toMatchObject({
+        code: 0,
+      });
       const found = await runDcmtk('findscu', [
         ...['-v', '-S', '-aec', archive.aet, '-k', 'QueryRetrieveLevel=STUDY', '-k', 'PatientID=P1'],
         ...['-k', 'StudyInstanceUID', '127.0.0.1', String(archive.port)],
@@ -135,13 +147,18 @@ describe('server launchers', () => {
     const proxy = await startProxy({ port: (echo.address() as { port: number }).port });
     try {
       const socket = createConnection({ port: proxy.port, host: proxy.host });
-      const answer = (): Promise<string> => new Promise((resolve) => socket.once('data', (data) => resolve(data.toString())));
+      const answer = (): Promise<string> =>
+        new Promise((resolve) => socket.once('data', (data) => resolve(data.toString())));
       socket.write('one');
       expect(await answer()).toBe('one');
       proxy.mode = 'hold';
       socket.write('two');
-      expect(await Promise.race([answer(), new Promise((resolve) => setTimeout(() => resolve('silence'), 200))])).toBe('silence');
-      const closed = new Promise<string | undefined>((resolve) => socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)));
+      expect(await Promise.race([answer(), new Promise((resolve) => setTimeout(() => resolve('silence'), 200))])).toBe(
+        'silence',
+      );
+      const closed = new Promise<string | undefined>((resolve) =>
+        socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
+      );
       proxy.cut();
       expect(await closed).toBe('ECONNRESET');
       expect(proxy.open).toBe(0);

@@ -90,7 +90,12 @@ function accept(client: Socket, options: ProxyOptions, state: State): void {
   state.accepted++;
   client.on('error', () => undefined);
   if (state.mode === 'refuse') return void client.resetAndDestroy();
-  const server = createConnection({ port: options.port, host: options.host ?? '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  const server = createConnection({
+    port: options.port,
+    host: options.host ?? '127.0.0.1',
+    allowHalfOpen: true,
+    noDelay: true,
+  });
   const pair: [Socket, Socket] = [client, server];
   state.pairs.add(pair);
   server.on('error', () => client.resetAndDestroy());

@@ -9,7 +9,11 @@ const VERIFICATION = '1.2.840.10008.1.1';
 async function run(args: string[], out: Output): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { to: { type: 'string' }, from: { type: 'string', default: 'ARCHIPELAGOCLI' }, json: { type: 'boolean', default: false } },
+    options: {
+      to: { type: 'string' },
+      from: { type: 'string', default: 'ARCHIPELAGOCLI' },
+      json: { type: 'boolean', default: false },
+    },
   });
   const target = parseTarget(values.to);
   const started = performance.now();
@@ -23,7 +27,11 @@ async function run(args: string[], out: Output): Promise<number> {
   const { status } = await association.echo();
   await association.release();
   const milliseconds = Math.round(performance.now() - started);
-  out.line(values.json ? JSON.stringify({ status, milliseconds }) : `${target.aeTitle}@${target.host}:${target.port} answers (${milliseconds} ms)`);
+  out.line(
+    values.json
+      ? JSON.stringify({ status, milliseconds })
+      : `${target.aeTitle}@${target.host}:${target.port} answers (${milliseconds} ms)`,
+  );
   return status === 0 ? 0 : 1;
 }
 

@@ -1,5 +1,13 @@
 import { parseArgs } from 'node:util';
-import { keywordOf, parseTag, personNameToJson, requireTag, dictionaryVr, type DicomJson, type DicomJsonElement } from '@archipelago/dicom-core';
+import {
+  keywordOf,
+  parseTag,
+  personNameToJson,
+  requireTag,
+  dictionaryVr,
+  type DicomJson,
+  type DicomJsonElement,
+} from '@archipelago/dicom-core';
 import { parseDataset, writeDataset } from '@archipelago/dicom-encoding';
 import { connect } from '@archipelago/dimse';
 import { UsageError, type LeafCommand, type Output } from '../command';
@@ -14,7 +22,15 @@ const PENDING = new Set([0xff00, 0xff01]);
 
 const LEVELS: Record<string, string[]> = {
   PATIENT: ['PatientName', 'PatientID', 'PatientBirthDate', 'PatientSex'],
-  STUDY: ['StudyDate', 'StudyTime', 'PatientName', 'PatientID', 'AccessionNumber', 'StudyDescription', 'StudyInstanceUID'],
+  STUDY: [
+    'StudyDate',
+    'StudyTime',
+    'PatientName',
+    'PatientID',
+    'AccessionNumber',
+    'StudyDescription',
+    'StudyInstanceUID',
+  ],
   SERIES: ['Modality', 'SeriesNumber', 'SeriesDescription', 'StudyInstanceUID', 'SeriesInstanceUID'],
   IMAGE: ['InstanceNumber', 'SOPClassUID', 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'],
 };
@@ -93,7 +109,11 @@ async function run(args: string[], out: Output): Promise<number> {
   let count = 0;
   let status = 0;
   if (!values.json) out.line(columns.join('\t'));
-  for await (const response of association.find(sopClass, writeDataset(identifier(level, keys), transferSyntax), cancel.signal)) {
+  for await (const response of association.find(
+    sopClass,
+    writeDataset(identifier(level, keys), transferSyntax),
+    cancel.signal,
+  )) {
     status = response.status;
     if (!PENDING.has(status) || !response.identifier || count >= max) continue;
     count++;
@@ -104,7 +124,8 @@ async function run(args: string[], out: Output): Promise<number> {
   }
   await association.release();
   const cancelled = count === max && status === 0xfe00;
-  if (status !== 0 && !cancelled) throw new Error(`the query failed with status ${status.toString(16).toUpperCase().padStart(4, '0')}`);
+  if (status !== 0 && !cancelled)
+    throw new Error(`the query failed with status ${status.toString(16).toUpperCase().padStart(4, '0')}`);
   out.note(`${count} found${cancelled ? ` (there are more: --max ${max})` : ''}`);
   return 0;
 }

@@ -41,7 +41,8 @@ async function readMeta(file: string): Promise<Part10MetaRead> {
     const buffer = Buffer.alloc(Math.min(size, META_BYTES));
     await handle.read(buffer, 0, buffer.length, 0);
     const meta = readPart10Meta(buffer, true);
-    if (!meta || meta.sopClassUid === '' || meta.sopInstanceUid === '') throw new Error('no SOP class or instance UID in its meta information');
+    if (!meta || meta.sopClassUid === '' || meta.sopInstanceUid === '')
+      throw new Error('no SOP class or instance UID in its meta information');
     return meta;
   } finally {
     await handle.close();
@@ -70,7 +71,9 @@ function* batches(items: Item[]): Generator<Item[]> {
 async function sendOne(association: ClientAssociation, item: Item): Promise<Outcome> {
   const { file, meta } = item;
   const sopInstanceUid = meta.sopInstanceUid;
-  const context = association.contexts.find((each) => each.abstractSyntax === meta.sopClassUid && each.transferSyntax === meta.transferSyntaxUid);
+  const context = association.contexts.find(
+    (each) => each.abstractSyntax === meta.sopClassUid && each.transferSyntax === meta.transferSyntaxUid,
+  );
   if (!context) return { file, sopInstanceUid, error: 'its SOP class in its transfer syntax is not accepted' };
   const { dataset } = await readPart10(createReadStream(file, { highWaterMark: 256 * 1024 }));
   const operation = { contextId: context.id, sopClassUid: meta.sopClassUid, sopInstanceUid, body: dataset };
@@ -78,11 +81,21 @@ async function sendOne(association: ClientAssociation, item: Item): Promise<Outc
   const hex = status.toString(16).toUpperCase().padStart(4, '0');
   // PS3.4 B.2.3: 0000 success, Bxxx warning (stored)
   const stored = status === 0 || (status & 0xf000) === 0xb000;
-  return { file, sopInstanceUid, status: hex, ...(stored ? {} : { error: errorComment ?? `refused with status ${hex}` }) };
+  return {
+    file,
+    sopInstanceUid,
+    status: hex,
+    ...(stored ? {} : { error: errorComment ?? `refused with status ${hex}` }),
+  };
 }
 
 async function sendBatch(items: Item[], target: Target, from: string): Promise<Outcome[]> {
-  const contexts = new Map(items.map(({ meta }) => [contextKey(meta), { abstractSyntax: meta.sopClassUid, transferSyntaxes: [meta.transferSyntaxUid] }]));
+  const contexts = new Map(
+    items.map(({ meta }) => [
+      contextKey(meta),
+      { abstractSyntax: meta.sopClassUid, transferSyntaxes: [meta.transferSyntaxUid] },
+    ]),
+  );
   const outcomes: Outcome[] = [];
   let association: ClientAssociation | undefined;
   try {
@@ -98,7 +111,8 @@ async function sendBatch(items: Item[], target: Target, from: string): Promise<O
   } catch (error) {
     association?.abort();
     const message = error instanceof Error ? error.message : String(error);
-    for (const { file, meta } of items.slice(outcomes.length)) outcomes.push({ file, sopInstanceUid: meta.sopInstanceUid, error: message });
+    for (const { file, meta } of items.slice(outcomes.length))
+      outcomes.push({ file, sopInstanceUid: meta.sopInstanceUid, error: message });
   }
   return outcomes;
 }
@@ -107,7 +121,11 @@ async function run(args: string[], out: Output): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { to: { type: 'string' }, from: { type: 'string', default: 'ARCHIPELAGOCLI' }, json: { type: 'boolean', default: false } },
+    options: {
+      to: { type: 'string' },
+      from: { type: 'string', default: 'ARCHIPELAGOCLI' },
+      json: { type: 'boolean', default: false },
+    },
   });
   if (positionals.length === 0) throw new UsageError('name a file or a folder');
   const target = parseTarget(values.to);
@@ -124,10 +142,13 @@ async function run(args: string[], out: Output): Promise<number> {
   }
   for (const batch of batches(items)) outcomes = outcomes.concat(await sendBatch(batch, target, values.from));
   const failed = outcomes.filter((outcome) => outcome.error !== undefined);
-  if (values.json) out.line(JSON.stringify({ sent: outcomes.length - failed.length, failed: failed.length, files: outcomes }));
+  if (values.json)
+    out.line(JSON.stringify({ sent: outcomes.length - failed.length, failed: failed.length, files: outcomes }));
   else {
     for (const outcome of failed) out.note(`${outcome.file}: ${outcome.error}`);
-    out.line(`${outcomes.length - failed.length} stored by ${target.aeTitle}@${target.host}:${target.port}, ${failed.length} not`);
+    out.line(
+      `${outcomes.length - failed.length} stored by ${target.aeTitle}@${target.host}:${target.port}, ${failed.length} not`,
+    );
   }
   return failed.length > 0 || outcomes.length === 0 ? 1 : 0;
 }

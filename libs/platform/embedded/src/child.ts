@@ -53,7 +53,8 @@ export function guardedCommand(
   args: string[],
   options: Pick<ManagedChildOptions, 'user' | 'capability' | 'deathSignal' | 'nice'>,
 ): { command: string; args: string[]; uid?: number; gid?: number } {
-  if (options.nice) return guardedCommand('nice', ['-n', String(options.nice), command, ...args], { ...options, nice: 0 });
+  if (options.nice)
+    return guardedCommand('nice', ['-n', String(options.nice), command, ...args], { ...options, nice: 0 });
   const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
   if (!setpriv) return { command, args, uid: options.user?.uid, gid: options.user?.gid };
   const flags = ['--pdeathsig', (options.deathSignal ?? 'SIGKILL').replace(/^SIG/, '')];

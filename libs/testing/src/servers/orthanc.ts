@@ -37,7 +37,10 @@ export async function startOrthanc(options: OrthancOptions = {}): Promise<TestOr
   const aet = options.aet ?? 'ORTHANC';
   mkdirSync(storage, { recursive: true });
   const configFile = join(folder, 'orthanc.json');
-  writeFileSync(configFile, JSON.stringify({ ...orthancConfig(aet, port, httpPort, storage, options.peers), ...options.config }));
+  writeFileSync(
+    configFile,
+    JSON.stringify({ ...orthancConfig(aet, port, httpPort, storage, options.peers), ...options.config }),
+  );
   const httpUrl = `http://127.0.0.1:${httpPort}`;
   const running = await launch(port, folder, async () => {
     const child = spawnManaged(binary, [configFile], {
@@ -68,8 +71,14 @@ function orthancConfig(
   storage: string,
   peers: Record<string, PeerAddress> = {},
 ): Record<string, unknown> {
-  const modalities = Object.entries(peers).map(([name, peer]) => [name, [peer.aet, peer.host ?? '127.0.0.1', peer.port]]);
-  const allow = ['Echo', 'Find', 'FindWorklist', 'Get', 'Move', 'Store'].map((name) => [`DicomAlwaysAllow${name}`, true]);
+  const modalities = Object.entries(peers).map(([name, peer]) => [
+    name,
+    [peer.aet, peer.host ?? '127.0.0.1', peer.port],
+  ]);
+  const allow = ['Echo', 'Find', 'FindWorklist', 'Get', 'Move', 'Store'].map((name) => [
+    `DicomAlwaysAllow${name}`,
+    true,
+  ]);
   return {
     Name: 'Orthanc under test',
     StorageDirectory: storage,

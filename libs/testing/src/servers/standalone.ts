@@ -58,8 +58,16 @@ export async function startStandalone(options: StandaloneOptions = {}): Promise<
     ARCHIPELAGO_HTTP_PORT: String(await freePort()),
     ...options.env,
   };
-  const guarded = guardedCommand(process.execPath, ['--enable-source-maps', main], { user: options.user, deathSignal: 'SIGTERM' });
-  const child = spawn(guarded.command, guarded.args, { env, cwd: repositoryRoot(), uid: guarded.uid, gid: guarded.gid });
+  const guarded = guardedCommand(process.execPath, ['--enable-source-maps', main], {
+    user: options.user,
+    deathSignal: 'SIGTERM',
+  });
+  const child = spawn(guarded.command, guarded.args, {
+    env,
+    cwd: repositoryRoot(),
+    uid: guarded.uid,
+    gid: guarded.gid,
+  });
   let text = '';
   const keep = (chunk: Buffer): void => void (text = (text + chunk.toString()).slice(-1_000_000));
   child.stdout.on('data', keep);
@@ -82,7 +90,11 @@ async function readyLine(
 ): Promise<RegExpExecArray | null> {
   let over = false;
   void exited.then(() => (over = true));
-  for (const end = Date.now() + timeoutMs; !over && Date.now() < end; await new Promise((next) => setTimeout(next, 25))) {
+  for (
+    const end = Date.now() + timeoutMs;
+    !over && Date.now() < end;
+    await new Promise((next) => setTimeout(next, 25))
+  ) {
     const match = READY.exec(output());
     if (match) return match;
   }
