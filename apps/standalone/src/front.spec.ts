@@ -10,8 +10,8 @@ describe('Front', () => {
   let base: string;
 
   beforeAll(async () => {
-    child = createServer((request, response) => {
-      if (request.url === '/metrics') return response.end('# TYPE stores counter\nstores 5\n');
+    child = createServer((request, response): void => {
+      if (request.url === '/metrics') return void response.end('# TYPE stores counter\nstores 5\n');
       response.writeHead(ready ? 200 : 503, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ status: ready ? 'up' : 'down' }));
     });
