@@ -97,6 +97,7 @@ export class InstanceLoader {
           }
           if (sent === datasetLength) return;
         } catch (error) {
+          if (sent === copy.datasetLength) return;
           failure = error;
           this.options.onDamaged?.(copy, source.where, 'unreadable');
         }
