@@ -26,7 +26,8 @@ export class Inflater {
       if (bomb || this.made > maxBytes) throw new DatasetError('inflate-limit', 0, this.made);
       output(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
     };
-    this.zlib.onEnd = () => {
+    this.zlib.onEnd = (status) => {
+      if (status !== 0) throw new DatasetError('inflate-failed', 0, this.made);
       this.ended = true;
     };
   }
@@ -39,7 +40,6 @@ export class Inflater {
     }
     this.taken += chunk.length;
     this.zlib.push(chunk, Z_SYNC_FLUSH);
-    if (this.zlib.err !== 0) throw new DatasetError('inflate-failed', 0, this.made);
     if (this.ended) this.trailing += (this.zlib as unknown as { strm: { avail_in: number } }).strm.avail_in;
   }
 

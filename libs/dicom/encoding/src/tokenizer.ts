@@ -162,13 +162,12 @@ export class Tokenizer {
     const lettered = (vrFlags((bytes[at + 4] << 8) | bytes[at + 5]) & KNOWN) !== 0;
     const little = bytes[at] | (bytes[at + 1] << 8);
     const bigGroup = (bytes[at] << 8) | bytes[at + 1];
-    if (levels.implicit) {
-      if (!lettered || little > 0xff) return false;
-      levels.setRoot(false, false);
-    } else if (lettered) {
-      if (levels.bigEndian ? !(bigGroup > 0xff && little <= 0xff) : !(little > 0xff && bigGroup <= 0xff)) return false;
-      levels.setRoot(false, !levels.bigEndian);
-    } else {
+    if (lettered) {
+      const reallyBig = bigGroup < little;
+      if (Math.min(little, bigGroup) > 0xff || (!levels.implicit && levels.bigEndian === reallyBig)) return false;
+      levels.setRoot(false, reallyBig);
+    } else if (levels.implicit) return false;
+    else {
       const isLetter = (byte: number): boolean => byte >= 0x3f && byte <= 0x5a;
       if (little > 0xff || (isLetter(bytes[at + 4]) && isLetter(bytes[at + 5]))) return false;
       if (this.length32(bytes, at + 4, false) > 0x2000) return false;
