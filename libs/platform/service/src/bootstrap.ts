@@ -10,7 +10,6 @@ import { loadArchipelagoConfig } from './config/load-archipelago-config';
 import { HealthRegistry } from './health/health-registry';
 import { Logger } from './logging/logger';
 import { ProblemDetailsFilter } from './problem-details';
-import { RethrowFilter } from './rethrow.filter';
 import { RootModule } from './service.module';
 import { TransportRegistry } from './transport-registry';
 
@@ -35,14 +34,16 @@ export async function createService(root: Type<unknown> | DynamicModule, options
   });
   app.useGlobalFilters(new ProblemDetailsFilter(logger));
   for (const strategy of app.get(TransportRegistry).strategies) {
-    app.connectMicroservice({ strategy }).useGlobalFilters(new RethrowFilter());
+    app.connectMicroservice({ strategy }, { inheritAppConfig: true });
   }
   return app;
 }
 
-/** Starts the message transports, then listens; answers with the address as a URL. */
+/** Initialises, starts the message transports, then listens; answers with the address as a URL. */
 export async function listen(app: INestApplication): Promise<string> {
   const { httpHost, httpPort } = coreConfig.load();
+  // first: no message may reach a handler whose module is not initialised
+  await app.init();
   await app.startAllMicroservices();
   await app.listen(httpPort, httpHost);
   const server = app.getHttpServer() as Server;

@@ -12,5 +12,4 @@ export * from './problem-details';
 export * from './service-name';
 export * from './service.module';
 export * from './transport-registry';
-export * from './rethrow.filter';
 export * from './bootstrap';

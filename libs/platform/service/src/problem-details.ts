@@ -1,5 +1,6 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { throwError, type Observable } from 'rxjs';
 import { classifyError } from './errors';
 import { Logger } from './logging/logger';
 
@@ -31,11 +32,21 @@ export function toProblem(error: unknown): ProblemDetails {
   return problem(500, known.code);
 }
 
+/**
+ * HTTP: a problem. Message handlers: the error as it was thrown, for the transport decides by its class whether to try
+ * again (Nest's own filter would turn each into "Internal server error").
+ */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
 
-  catch(error: unknown, host: ArgumentsHost): void {
+  catch(error: unknown, host: ArgumentsHost): Observable<never> | undefined {
+    if (host.getType() !== 'http') return throwError(() => error);
+    this.answer(error, host);
+    return undefined;
+  }
+
+  private answer(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<Request>();
     const response = http.getResponse<Response>();

@@ -17,8 +17,8 @@ export class BusTables1763856000000 implements MigrationInterface {
         stream_seq   bigint
       )`);
     await runner.query('CREATE INDEX outbox_open ON outbox (seq) WHERE published_at IS NULL');
-    await runner.query('CREATE INDEX outbox_stream ON outbox (stream, stream_seq) WHERE published_at IS NOT NULL');
-    await runner.query('CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL');
+    await runner.query('CREATE INDEX outbox_by_stream ON outbox (stream, stream_seq) WHERE published_at IS NOT NULL');
+    await runner.query('CREATE INDEX outbox_by_age ON outbox (published_at) WHERE published_at IS NOT NULL');
     await runner.query(`
       CREATE TABLE outbox_stream (
         stream     text PRIMARY KEY,
