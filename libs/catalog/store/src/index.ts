@@ -8,3 +8,4 @@ export * from './read/runner';
 export { search, PAGE_BYTES, type SearchOptions } from './read/search';
 export { locate } from './read/locate';
 export { issuerCondition } from './read/patient-id';
+export * from './recount';

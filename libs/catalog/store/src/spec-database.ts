@@ -1,0 +1,50 @@
+import { Pool } from 'pg';
+import { DataSource } from 'typeorm';
+import type { SqlClient } from '@archipelago/platform-storage';
+import type { ClientSource } from './read/runner';
+import { CATALOG_SCHEMA } from './schema/part';
+
+/** A migrated catalog with a plain pool, for this library's own tests. */
+export class SpecDatabase implements ClientSource {
+  private constructor(readonly pool: Pool) {}
+
+  static async open(url: string): Promise<SpecDatabase> {
+    const source = new DataSource({ type: 'postgres', url, migrations: CATALOG_SCHEMA.migrations, migrationsTransactionMode: 'each' });
+    await source.initialize();
+    await source.runMigrations();
+    await source.destroy();
+    return new SpecDatabase(new Pool({ connectionString: url, max: 8 }));
+  }
+
+  async withClient<T>(use: (client: SqlClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    try {
+      return await use(client as unknown as SqlClient);
+    } finally {
+      client.release();
+    }
+  }
+
+  async transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T> {
+    return this.withClient(async (client) => {
+      await client.query('BEGIN');
+      try {
+        const result = await work(client);
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  async rows<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
+    return this.withClient(async (client) => (await client.query<R>(text, values)).rows);
+  }
+
+  async empty(): Promise<void> {
+    await this.rows(`TRUNCATE source, pack, pack_location, pack_entry, source_study, source_series, source_instance, patient, study,
+      series, instance, difference, pixel_comparison, tombstone, series_metadata RESTART IDENTITY CASCADE`);
+  }
+}
