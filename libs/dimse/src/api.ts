@@ -24,10 +24,22 @@ export interface AcceptedContext {
   scuRole: boolean;
   scpRole: boolean;
 }
-export interface RoleSelection { sopClassUid: string; scuRole: boolean; scpRole: boolean }
-export interface ExtendedNegotiation { sopClassUid: string; info: Buffer }
+export interface RoleSelection {
+  sopClassUid: string;
+  scuRole: boolean;
+  scpRole: boolean;
+}
+export interface ExtendedNegotiation {
+  sopClassUid: string;
+  info: Buffer;
+}
 /** PS3.7 D.3.3.7: 1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JWT. */
-export interface UserIdentity { type: number; responseRequested: boolean; primary: Buffer; secondary: Buffer }
+export interface UserIdentity {
+  type: number;
+  responseRequested: boolean;
+  primary: Buffer;
+  secondary: Buffer;
+}
 
 /** PS3.7 D.3.3.6: SOP class common extended negotiation. */
 export interface CommonExtendedNegotiation {
@@ -55,7 +67,15 @@ export interface AssociateRequest {
 }
 /** PS3.8 9.3.4: result 1 permanent, 2 transient; source 1 user, 2 ACSE, 3 presentation. */
 export type AssociateDecision =
-  | { accept: true; contexts: ContextResult[]; roles?: RoleSelection[]; extended?: ExtendedNegotiation[]; userIdentityResponse?: Buffer; idleTimeoutMs?: number; asyncOps?: { invoked: number; performed: number } }
+  | {
+      accept: true;
+      contexts: ContextResult[];
+      roles?: RoleSelection[];
+      extended?: ExtendedNegotiation[];
+      userIdentityResponse?: Buffer;
+      idleTimeoutMs?: number;
+      asyncOps?: { invoked: number; performed: number };
+    }
   | { accept: false; result: 1 | 2; source: 1 | 2 | 3; reason: number };
 
 /** Status of a DIMSE response with the optional elements of PS3.7 annex C. */
@@ -86,9 +106,19 @@ export interface StoreSink {
   abort(reason: Error): void;
 }
 
-export interface FindResponse extends DimseStatus { identifier?: Buffer }
-export interface SubOperations { remaining: number; completed: number; failed: number; warning: number }
-export interface RetrieveResponse extends DimseStatus { counts: SubOperations; identifier?: Buffer }
+export interface FindResponse extends DimseStatus {
+  identifier?: Buffer;
+}
+export interface SubOperations {
+  remaining: number;
+  completed: number;
+  failed: number;
+  warning: number;
+}
+export interface RetrieveResponse extends DimseStatus {
+  counts: SubOperations;
+  identifier?: Buffer;
+}
 
 export interface QueryRequest {
   readonly association: AssociationInfo;
@@ -101,7 +131,9 @@ export interface QueryRequest {
   /** Aborted by C-CANCEL and by the end of the association. */
   readonly signal: AbortSignal;
 }
-export interface MoveRequest extends QueryRequest { readonly moveDestination: string }
+export interface MoveRequest extends QueryRequest {
+  readonly moveDestination: string;
+}
 export interface GetRequest extends QueryRequest {
   /** Contexts on which the requestor takes the SCP role: where C-STORE sub-operations may go. */
   readonly storeContexts: AcceptedContext[];
@@ -159,7 +191,12 @@ export interface NRequest {
   readonly attributeIdentifierList?: number[];
   readonly dataset?: Buffer;
 }
-export interface NResponse extends DimseStatus { sopInstanceUid?: string; dataset?: Buffer; eventTypeId?: number; actionTypeId?: number }
+export interface NResponse extends DimseStatus {
+  sopInstanceUid?: string;
+  dataset?: Buffer;
+  eventTypeId?: number;
+  actionTypeId?: number;
+}
 
 /** The services of one server. A missing handler answers 0x0211 (unrecognised operation). */
 export interface DimseHandlers {
@@ -202,7 +239,10 @@ export interface DimseServerOptions {
   observer?: DimseObserver;
 }
 export interface DimseObserver {
-  connection?(event: 'opened' | 'closed' | 'http' | 'garbage' | 'artim' | 'overflow', detail: { remoteAddress: string; message?: string }): void;
+  connection?(
+    event: 'opened' | 'closed' | 'http' | 'garbage' | 'artim' | 'overflow',
+    detail: { remoteAddress: string; message?: string },
+  ): void;
   message?(event: { service: string; status: number; bytes: number; ms: number; callingAeTitle: string }): void;
 }
 
@@ -254,7 +294,12 @@ export interface ClientAssociation {
   store(op: StoreOperation): Promise<DimseStatus>;
   find(sopClassUid: string, identifier: Buffer, signal?: AbortSignal): AsyncIterable<FindResponse>;
   get(sopClassUid: string, identifier: Buffer, signal?: AbortSignal): AsyncIterable<RetrieveResponse>;
-  move(sopClassUid: string, identifier: Buffer, destination: string, signal?: AbortSignal): AsyncIterable<RetrieveResponse>;
+  move(
+    sopClassUid: string,
+    identifier: Buffer,
+    destination: string,
+    signal?: AbortSignal,
+  ): AsyncIterable<RetrieveResponse>;
   release(): Promise<void>;
   abort(): void;
 }

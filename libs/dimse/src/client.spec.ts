@@ -21,9 +21,15 @@ async function client(options: Partial<AssociationOptions> = {}): Promise<Client
     port: kit.port,
     calledAeTitle: 'SERVER',
     callingAeTitle: 'CLIENT',
-    contexts: [UID.verification, CT, FIND, MOVE, GET, UID.modalityPerformedProcedureStep, UID.storageCommitmentPushModel].map(
-      (abstractSyntax) => ({ abstractSyntax, transferSyntaxes: IVLE }),
-    ),
+    contexts: [
+      UID.verification,
+      CT,
+      FIND,
+      MOVE,
+      GET,
+      UID.modalityPerformedProcedureStep,
+      UID.storageCommitmentPushModel,
+    ].map((abstractSyntax) => ({ abstractSyntax, transferSyntaxes: IVLE })),
     roles: [{ sopClassUid: CT, scuRole: true, scpRole: true }],
     ...options,
   });
@@ -83,29 +89,64 @@ describe('negotiation', () => {
 
   it('contexts that the application leaves out or answers with a foreign syntax are not accepted', async () => {
     kit = await startKit({
-      associate: () => ({ accept: true, contexts: [{ id: 1, result: 0, transferSyntax: IVLE[0]! }, { id: 3, result: 0, transferSyntax: '1.2.3' }, { id: 5, result: 3, transferSyntax: '' }] }),
+      associate: () => ({
+        accept: true,
+        contexts: [
+          { id: 1, result: 0, transferSyntax: IVLE[0]! },
+          { id: 3, result: 0, transferSyntax: '1.2.3' },
+          { id: 5, result: 3, transferSyntax: '' },
+        ],
+      }),
     });
     const association = await client();
     expect(association.contexts.map((context) => context.id)).toEqual([1]);
-    expect(association.rejectedContexts.map(({ id, result }) => [id, result])).toEqual([[3, 4], [5, 3], [7, 3], [9, 3], [11, 3], [13, 3]]);
+    expect(association.rejectedContexts.map(({ id, result }) => [id, result])).toEqual([
+      [3, 4],
+      [5, 3],
+      [7, 3],
+      [9, 3],
+      [11, 3],
+      [13, 3],
+    ]);
   });
 
   it('errors are typed: refused port, silent listener, garbage, too many contexts', async () => {
     const sockets: Socket[] = [];
     const listen = async (talk: (socket: Socket) => void): Promise<{ port: number; close: () => void }> => {
-      const server = createServer((socket) => { sockets.push(socket); socket.on('error', () => undefined); talk(socket); });
+      const server = createServer((socket) => {
+        sockets.push(socket);
+        socket.on('error', () => undefined);
+        talk(socket);
+      });
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return { port: (server.address() as AddressInfo).port, close: () => { server.close(); sockets.forEach((socket) => socket.destroy()); } };
+      return {
+        port: (server.address() as AddressInfo).port,
+        close: () => {
+          server.close();
+          sockets.forEach((socket) => socket.destroy());
+        },
+      };
     };
     kit = await startKit();
     const { port } = kit;
     await kit.close();
-    await expect(client({ port })).rejects.toMatchObject({ name: 'ConnectionError', code: 'ECONNREFUSED', transient: true });
+    await expect(client({ port })).rejects.toMatchObject({
+      name: 'ConnectionError',
+      code: 'ECONNREFUSED',
+      transient: true,
+    });
     const silent = await listen(() => undefined);
-    await expect(client({ port: silent.port, connectTimeoutMs: 100 })).rejects.toMatchObject({ name: 'TimeoutError', transient: true });
+    await expect(client({ port: silent.port, connectTimeoutMs: 100 })).rejects.toMatchObject({
+      name: 'TimeoutError',
+      transient: true,
+    });
     silent.close();
     const garbage = await listen((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
-    await expect(client({ port: garbage.port })).rejects.toMatchObject({ name: 'AssociationAbortedError', source: 2, reason: 1 });
+    await expect(client({ port: garbage.port })).rejects.toMatchObject({
+      name: 'AssociationAbortedError',
+      source: 2,
+      reason: 1,
+    });
     garbage.close();
     const contexts = Array.from({ length: 129 }, () => ({ abstractSyntax: CT, transferSyntaxes: IVLE }));
     await expect(client({ contexts })).rejects.toMatchObject({ name: 'UsageError', transient: false });
@@ -127,14 +168,20 @@ describe('C-STORE', () => {
     const association = await client();
     const body = Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * 7) & 0xff));
     async function* pieces(): AsyncGenerator<Buffer> {
-      for (let at = 0, size = 1; at < body.length; at += size, size = (size * 3) % 5_000 + 1) {
+      for (let at = 0, size = 1; at < body.length; at += size, size = ((size * 3) % 5_000) + 1) {
         if (size % 7 === 0) await sleep(0);
         yield body.subarray(at, at + size);
         yield Buffer.alloc(0);
       }
     }
     for (const source of [[body], pieces()]) {
-      const status = await association.store({ contextId: 3, sopClassUid: CT, sopInstanceUid: '1.2.3', body: source, length: body.length });
+      const status = await association.store({
+        contextId: 3,
+        sopClassUid: CT,
+        sopInstanceUid: '1.2.3',
+        body: source,
+        length: body.length,
+      });
       expect(status).toEqual({ status: 0 });
       expect(kit.stored.get('1.2.3')).toEqual(body);
       kit.stored.clear();
@@ -150,7 +197,9 @@ describe('C-STORE', () => {
     const op = { contextId: 3, sopClassUid: CT, sopInstanceUid: '1.2.3' };
     const first = await client();
     // eslint-disable-next-line require-yield
-    const atOnce = (async function* (): AsyncGenerator<Buffer> { throw new Error('no such file'); })();
+    const atOnce = (async function* (): AsyncGenerator<Buffer> {
+      throw new Error('no such file');
+    })();
     await expect(first.store({ ...op, body: atOnce })).rejects.toThrow('no such file');
     await expect(first.store({ ...op, body: [] })).rejects.toMatchObject({ name: 'UsageError' });
     expect((await first.echo()).status).toBe(0);
@@ -161,13 +210,21 @@ describe('C-STORE', () => {
     await expect(first.store({ ...op, body: later })).rejects.toThrow('disk error');
     expect(await first.closed).toMatchObject({ name: 'AssociationAbortedError' });
     const second = await client();
-    await expect(second.store({ ...op, body: [Buffer.alloc(600_000)], length: 700_000 })).rejects.toMatchObject({ name: 'UsageError' });
+    await expect(second.store({ ...op, body: [Buffer.alloc(600_000)], length: 700_000 })).rejects.toMatchObject({
+      name: 'UsageError',
+    });
     expect(await second.closed).toMatchObject({ name: 'AssociationAbortedError' });
     expect(kit.stored.size).toBe(0);
   });
 
   it('a source is pulled only as the peer takes it', async () => {
-    kit = await startKit({ store: () => ({ write: () => new Promise(() => undefined), end: async () => ({ status: 0 }), abort: () => undefined }) });
+    kit = await startKit({
+      store: () => ({
+        write: () => new Promise(() => undefined),
+        end: async () => ({ status: 0 }),
+        abort: () => undefined,
+      }),
+    });
     const association = await client();
     let pulled = 0;
     function* endless(): Generator<Buffer> {
@@ -187,7 +244,9 @@ describe('C-STORE', () => {
   });
 
   it('a response that does not come is a timeout, and a lost connection is told at once', async () => {
-    kit = await startKit({ store: () => ({ write: () => undefined, end: () => new Promise(() => undefined), abort: () => undefined }) });
+    kit = await startKit({
+      store: () => ({ write: () => undefined, end: () => new Promise(() => undefined), abort: () => undefined }),
+    });
     const op = { contextId: 3, sopClassUid: CT, sopInstanceUid: '1.2.3', body: [Buffer.alloc(10)] };
     const slow = await client({ responseTimeoutMs: 100 });
     await expect(slow.store(op)).rejects.toMatchObject({ name: 'TimeoutError' });
@@ -201,8 +260,15 @@ describe('C-STORE', () => {
   it('with an operations window several are in flight', async () => {
     let active = 0;
     kit = await startKit({
-      associate: (request) => ({ ...(acceptAll(request) as { accept: true; contexts: [] }), asyncOps: { invoked: 3, performed: 1 } }),
-      async *find() { active++; await sleep(20); yield { status: 0 }; },
+      associate: (request) => ({
+        ...(acceptAll(request) as { accept: true; contexts: [] }),
+        asyncOps: { invoked: 3, performed: 1 },
+      }),
+      async *find() {
+        active++;
+        await sleep(20);
+        yield { status: 0 };
+      },
     });
     const association = await client({ asyncOps: { invoked: 0, performed: 1 } });
     expect(association.negotiated.asyncOps).toEqual({ invoked: 3, performed: 1 });
@@ -218,7 +284,10 @@ describe('C-FIND, C-MOVE, C-GET', () => {
     kit = await startKit({
       async *find(request) {
         for (let i = 0; i < 100; i++) {
-          if (request.signal.aborted) { cancelled = true; break; }
+          if (request.signal.aborted) {
+            cancelled = true;
+            break;
+          }
           yield { status: 0xff00, identifier: Buffer.concat([request.identifier, Buffer.from([i, 0])]) };
           await sleep(1);
         }
@@ -238,7 +307,14 @@ describe('C-FIND, C-MOVE, C-GET', () => {
 
   it('a slow reader of ours holds the peer', async () => {
     let yielded = 0;
-    kit = await startKit({ async *find() { for (let i = 0; i < 2_000; i++) { yielded++; yield { status: 0xff00, identifier: Buffer.alloc(20_000) }; } } });
+    kit = await startKit({
+      async *find() {
+        for (let i = 0; i < 2_000; i++) {
+          yielded++;
+          yield { status: 0xff00, identifier: Buffer.alloc(20_000) };
+        }
+      },
+    });
     const association = await client();
     const iterator = association.find(FIND, Buffer.alloc(8))[Symbol.asyncIterator]();
     await iterator.next();
@@ -255,7 +331,12 @@ describe('C-FIND, C-MOVE, C-GET', () => {
       async *move(request) {
         destination = request.moveDestination;
         yield { status: 0xff00, counts: { remaining: 1, completed: 1, failed: 0, warning: 0 } };
-        yield { status: 0xb000, errorComment: 'One failed', counts: { remaining: 0, completed: 1, failed: 1, warning: 0 }, identifier: Buffer.from([8, 0]) };
+        yield {
+          status: 0xb000,
+          errorComment: 'One failed',
+          counts: { remaining: 0, completed: 1, failed: 1, warning: 0 },
+          identifier: Buffer.from([8, 0]),
+        };
       },
     });
     const association = await client();
@@ -275,9 +356,15 @@ describe('C-FIND, C-MOVE, C-GET', () => {
         expect(request.storeContexts.map((context) => context.id)).toEqual([3]);
         const counts = { remaining: 50, completed: 0, failed: 0, warning: 0 };
         for (let i = 0; i < 50 && !request.signal.aborted; i++) {
-          const status = await request.store({ contextId: 3, sopClassUid: CT, sopInstanceUid: `1.2.${i}`, body: [Buffer.alloc(300_000, i)] });
+          const status = await request.store({
+            contextId: 3,
+            sopClassUid: CT,
+            sopInstanceUid: `1.2.${i}`,
+            body: [Buffer.alloc(300_000, i)],
+          });
           counts.remaining--;
-          if (status.status === 0) counts.completed++; else counts.failed++;
+          if (status.status === 0) counts.completed++;
+          else counts.failed++;
           yield { status: 0xff00, counts: { ...counts } };
         }
         if (request.signal.aborted) yield { status: 0xfe00, counts };
@@ -296,7 +383,8 @@ describe('C-FIND, C-MOVE, C-GET', () => {
     expect(stored.get('1.2.7')).toEqual(Buffer.alloc(300_000, 7));
     const controller = new AbortController();
     const seen: RetrieveResponse[] = [];
-    for await (const response of association.get(GET, Buffer.alloc(8), controller.signal)) if (seen.push(response) === 2) controller.abort();
+    for await (const response of association.get(GET, Buffer.alloc(8), controller.signal))
+      if (seen.push(response) === 2) controller.abort();
     expect(seen.at(-1)!.status).toBe(0xfe00);
     expect(seen.length).toBeLessThan(40);
     expect((await association.echo()).status).toBe(0);
@@ -320,24 +408,74 @@ describe('N-services', () => {
     kit = await startKit({
       nService: async (request) => {
         seen.push(request.commandField);
-        if (request.commandField === COMMAND.nGetRq) return { status: 0, dataset: Buffer.from(request.attributeIdentifierList!.map((tag) => tag & 0xff)) };
+        if (request.commandField === COMMAND.nGetRq)
+          return { status: 0, dataset: Buffer.from(request.attributeIdentifierList!.map((tag) => tag & 0xff)) };
         if (request.commandField === COMMAND.nActionRq) {
-          setImmediate(() => void request.association.invoke({ commandField: COMMAND.eventReportRq, sopClassUid: UID.storageCommitmentPushModel, sopInstanceUid: '1.2.5', eventTypeId: 1, dataset: Buffer.from([7, 7]) }).then((answer) => seen.push(answer.status)));
+          setImmediate(
+            () =>
+              void request.association
+                .invoke({
+                  commandField: COMMAND.eventReportRq,
+                  sopClassUid: UID.storageCommitmentPushModel,
+                  sopInstanceUid: '1.2.5',
+                  eventTypeId: 1,
+                  dataset: Buffer.from([7, 7]),
+                })
+                .then((answer) => seen.push(answer.status)),
+          );
         }
         return { status: 0, actionTypeId: request.actionTypeId, sopInstanceUid: request.sopInstanceUid || '1.2.99' };
       },
     });
     const events: unknown[] = [];
-    const association = await client({ onNService: async (request) => { events.push([request.commandField, request.eventTypeId, request.dataset]); return { status: 0x0110 }; } });
+    const association = await client({
+      onNService: async (request) => {
+        events.push([request.commandField, request.eventTypeId, request.dataset]);
+        return { status: 0x0110 };
+      },
+    });
     const mpps = { sopClassUid: UID.modalityPerformedProcedureStep };
-    expect(await association.nService({ ...mpps, commandField: COMMAND.nCreateRq, dataset: Buffer.alloc(4) })).toMatchObject({ status: 0, sopInstanceUid: '1.2.99' });
-    expect(await association.nService({ ...mpps, commandField: COMMAND.nSetRq, sopInstanceUid: '1.2.99', dataset: Buffer.alloc(4) })).toMatchObject({ status: 0, sopInstanceUid: '1.2.99' });
-    expect((await association.nService({ ...mpps, commandField: COMMAND.nGetRq, sopInstanceUid: '1.2.99', attributeIdentifierList: [0x00080018, 0x00400252] })).dataset).toEqual(Buffer.from([0x18, 0x52]));
-    expect(await association.nService({ ...mpps, commandField: COMMAND.nDeleteRq, sopInstanceUid: '1.2.99' })).toMatchObject({ status: 0 });
-    const action = { commandField: COMMAND.nActionRq, sopClassUid: UID.storageCommitmentPushModel, sopInstanceUid: '1.2.840.10008.1.20.1.1', actionTypeId: 1, dataset: Buffer.alloc(4) };
+    expect(
+      await association.nService({ ...mpps, commandField: COMMAND.nCreateRq, dataset: Buffer.alloc(4) }),
+    ).toMatchObject({ status: 0, sopInstanceUid: '1.2.99' });
+    expect(
+      await association.nService({
+        ...mpps,
+        commandField: COMMAND.nSetRq,
+        sopInstanceUid: '1.2.99',
+        dataset: Buffer.alloc(4),
+      }),
+    ).toMatchObject({ status: 0, sopInstanceUid: '1.2.99' });
+    expect(
+      (
+        await association.nService({
+          ...mpps,
+          commandField: COMMAND.nGetRq,
+          sopInstanceUid: '1.2.99',
+          attributeIdentifierList: [0x00080018, 0x00400252],
+        })
+      ).dataset,
+    ).toEqual(Buffer.from([0x18, 0x52]));
+    expect(
+      await association.nService({ ...mpps, commandField: COMMAND.nDeleteRq, sopInstanceUid: '1.2.99' }),
+    ).toMatchObject({ status: 0 });
+    const action = {
+      commandField: COMMAND.nActionRq,
+      sopClassUid: UID.storageCommitmentPushModel,
+      sopInstanceUid: '1.2.840.10008.1.20.1.1',
+      actionTypeId: 1,
+      dataset: Buffer.alloc(4),
+    };
     expect(await association.nService(action)).toMatchObject({ status: 0, actionTypeId: 1 });
     await sleep(50);
     expect(events).toEqual([[COMMAND.eventReportRq, 1, Buffer.from([7, 7])]]);
-    expect(seen).toEqual([COMMAND.nCreateRq, COMMAND.nSetRq, COMMAND.nGetRq, COMMAND.nDeleteRq, COMMAND.nActionRq, 0x0110]);
+    expect(seen).toEqual([
+      COMMAND.nCreateRq,
+      COMMAND.nSetRq,
+      COMMAND.nGetRq,
+      COMMAND.nDeleteRq,
+      COMMAND.nActionRq,
+      0x0110,
+    ]);
   });
 });

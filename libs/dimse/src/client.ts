@@ -3,8 +3,20 @@ import { randomUUID } from 'node:crypto';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type {
-  AcceptedContext, AnySocket, AssociateRequest, AssociationInfo, AssociationOptions, ClientAssociation, DimseStatus, FindResponse,
-  NegotiatedAssociation, NOperation, NResponse, ProposedContext, RetrieveResponse, StoreOperation,
+  AcceptedContext,
+  AnySocket,
+  AssociateRequest,
+  AssociationInfo,
+  AssociationOptions,
+  ClientAssociation,
+  DimseStatus,
+  FindResponse,
+  NegotiatedAssociation,
+  NOperation,
+  NResponse,
+  ProposedContext,
+  RetrieveResponse,
+  StoreOperation,
 } from './api';
 import { AssociationAbortedError, ConnectionError, TimeoutError, UsageError, type DimseError } from './errors';
 import { DEFAULT_LIMITS } from './limits';
@@ -153,7 +165,9 @@ class Association implements ClientAssociation, UpperLayerUser {
   }
 
   waitingForPeer(): boolean {
-    return this.releasing || (this.session !== undefined && this.session.pendingCount > 0 && !this.session.sender.streaming);
+    return (
+      this.releasing || (this.session !== undefined && this.session.pendingCount > 0 && !this.session.sender.streaming)
+    );
   }
 
   ended(how: EndKind, error?: DimseError): void {

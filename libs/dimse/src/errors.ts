@@ -15,7 +15,11 @@ export abstract class DimseError extends Error {
 /** A-ASSOCIATE-RJ (PS3.8 9.3.4): result 1 permanent, 2 transient. */
 export class AssociationRejectedError extends DimseError {
   readonly transient: boolean;
-  constructor(readonly result: number, readonly source: number, readonly reason: number) {
+  constructor(
+    readonly result: number,
+    readonly source: number,
+    readonly reason: number,
+  ) {
     super(`association rejected: ${describeRejection(result, source, reason)}`);
     this.transient = result === 2;
   }
@@ -24,7 +28,11 @@ export class AssociationRejectedError extends DimseError {
 /** A-ABORT or A-P-ABORT (PS3.8 9.3.8): source 0 user, 2 provider. */
 export class AssociationAbortedError extends DimseError {
   readonly transient = true;
-  constructor(readonly source: number, readonly reason: number, detail?: string) {
+  constructor(
+    readonly source: number,
+    readonly reason: number,
+    detail?: string,
+  ) {
     super(`association aborted: ${detail ?? describeAbort(source, reason)}`);
   }
 }
@@ -54,7 +62,10 @@ export class UsageError extends DimseError {
 /** What the peer sent breaks PS3.7 or PS3.8; `abortReason` is the reason of the A-ABORT (PS3.8 table 9-26). */
 export class ProtocolError extends DimseError {
   readonly transient = false;
-  constructor(message: string, readonly abortReason: number) {
+  constructor(
+    message: string,
+    readonly abortReason: number,
+  ) {
     super(message);
   }
 }

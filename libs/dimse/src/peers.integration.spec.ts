@@ -4,7 +4,17 @@ import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import dcmjs from 'dcmjs-dimse';
-import { findPeersPython, freePort, generateInstance, runCommand, runDcmtk, startDcmqrscp, startPythonServer, startStorescp, writeInstance } from '@archipelago/testing';
+import {
+  findPeersPython,
+  freePort,
+  generateInstance,
+  runCommand,
+  runDcmtk,
+  startDcmqrscp,
+  startPythonServer,
+  startStorescp,
+  writeInstance,
+} from '@archipelago/testing';
 import type { AssociateRequest, ClientAssociation, DimseHandlers, RetrieveResponse } from './api';
 import { connect } from './client';
 import { startKit, type Kit } from './testing/server-kit';
@@ -17,7 +27,9 @@ const GET = '1.2.840.10008.5.1.4.1.2.2.3';
 const COUNT = 5;
 /** Matches that the test server finds. */
 const FOUND = 200;
-const instances = Array.from({ length: COUNT }, (_, index) => generateInstance({ kind: 'ct', count: COUNT, seed: 'dimse', rows: 512, columns: 512 }, index));
+const instances = Array.from({ length: COUNT }, (_, index) =>
+  generateInstance({ kind: 'ct', count: COUNT, seed: 'dimse', rows: 512, columns: 512 }, index),
+);
 const study = instances[0]!.studyInstanceUid;
 
 /** What we use of dcmjs-dimse, whose own typings ask for libraries that we do not have. */
@@ -27,7 +39,10 @@ interface Response {
 }
 interface Association {
   getPresentationContexts(): { id: number }[];
-  getPresentationContext(id: number): { setResult(result: number, syntax?: string): void; getTransferSyntaxUids(): string[] };
+  getPresentationContext(id: number): {
+    setResult(result: number, syntax?: string): void;
+    getTransferSyntaxUids(): string[];
+  };
 }
 
 let folder: string;
@@ -50,7 +65,9 @@ const identifier = (uid = ''): Buffer => Buffer.concat([element(0x00080052, 'STU
 function associate(request: AssociateRequest): ReturnType<DimseHandlers['associate']> {
   const contexts = request.contexts.map(({ id, abstractSyntax, transferSyntaxes }) => {
     const wish = abstractSyntax === CT ? UID.explicitVrLittleEndian : UID.implicitVrLittleEndian;
-    return transferSyntaxes.includes(wish) ? { id, result: 0 as const, transferSyntax: wish } : { id, result: 4 as const, transferSyntax: '' };
+    return transferSyntaxes.includes(wish)
+      ? { id, result: 0 as const, transferSyntax: wish }
+      : { id, result: 4 as const, transferSyntax: '' };
   });
   return { accept: true, contexts, roles: request.roles };
 }
@@ -68,7 +85,15 @@ const handlers: Partial<DimseHandlers> = {
     const counts = { remaining: COUNT, completed: 0, failed: 0, warning: 0 };
     for (const { sopInstanceUid } of instances) {
       const body = kit.stored.get(sopInstanceUid);
-      const status = body ? await request.store({ contextId: context.id, sopClassUid: CT, sopInstanceUid, body: [body], length: body.length }) : { status: 0xc000 };
+      const status = body
+        ? await request.store({
+            contextId: context.id,
+            sopClassUid: CT,
+            sopInstanceUid,
+            body: [body],
+            length: body.length,
+          })
+        : { status: 0xc000 };
       counts.remaining--;
       if (status.status === 0) counts.completed++;
       else counts.failed++;
@@ -78,13 +103,23 @@ const handlers: Partial<DimseHandlers> = {
   },
   async *move(request) {
     const to = await connect({
-      host: '127.0.0.1', port: movePort, calledAeTitle: request.moveDestination, callingAeTitle: 'SERVER',
+      host: '127.0.0.1',
+      port: movePort,
+      calledAeTitle: request.moveDestination,
+      callingAeTitle: 'SERVER',
       contexts: [{ abstractSyntax: CT, transferSyntaxes: [UID.explicitVrLittleEndian] }],
     });
     let completed = 0;
     for (const { sopInstanceUid } of instances) {
       const body = kit.stored.get(sopInstanceUid)!;
-      const op = { contextId: 1, sopClassUid: CT, sopInstanceUid, body: [body], moveOriginatorAeTitle: request.association.request.callingAeTitle, moveOriginatorMessageId: request.messageId };
+      const op = {
+        contextId: 1,
+        sopClassUid: CT,
+        sopInstanceUid,
+        body: [body],
+        moveOriginatorAeTitle: request.association.request.callingAeTitle,
+        moveOriginatorMessageId: request.messageId,
+      };
       if ((await to.store(op)).status === 0) completed++;
       yield { status: 0xff00, counts: { remaining: COUNT - completed, completed, failed: 0, warning: 0 } };
     }
@@ -113,21 +148,40 @@ afterEach(() => kit.close());
 
 function expectAllStored(): void {
   expect(kit.stored.size).toBe(COUNT);
-  for (const instance of instances) expect(kit.stored.get(instance.sopInstanceUid)!.equals(instance.dataset())).toBe(true);
+  for (const instance of instances)
+    expect(kit.stored.get(instance.sopInstanceUid)!.equals(instance.dataset())).toBe(true);
 }
 const storeAll = async (association: ClientAssociation): Promise<void> => {
   const context = association.contexts.find((candidate) => candidate.abstractSyntax === CT)!;
   for (const instance of instances) {
     const dataset = instance.dataset();
     const { sopInstanceUid } = instance;
-    expect(await association.store({ contextId: context.id, sopClassUid: CT, sopInstanceUid, body: [dataset], length: dataset.length })).toEqual({ status: 0 });
+    expect(
+      await association.store({
+        contextId: context.id,
+        sopClassUid: CT,
+        sopInstanceUid,
+        body: [dataset],
+        length: dataset.length,
+      }),
+    ).toEqual({ status: 0 });
   }
 };
-const client = (port: number, calledAeTitle: string, more: Partial<Parameters<typeof connect>[0]> = {}): Promise<ClientAssociation> =>
+const client = (
+  port: number,
+  calledAeTitle: string,
+  more: Partial<Parameters<typeof connect>[0]> = {},
+): Promise<ClientAssociation> =>
   connect({
-    host: '127.0.0.1', port, calledAeTitle, callingAeTitle: 'CLIENT',
+    host: '127.0.0.1',
+    port,
+    calledAeTitle,
+    callingAeTitle: 'CLIENT',
     contexts: [
-      ...[UID.verification, FIND, MOVE, GET].map((abstractSyntax) => ({ abstractSyntax, transferSyntaxes: [UID.implicitVrLittleEndian] })),
+      ...[UID.verification, FIND, MOVE, GET].map((abstractSyntax) => ({
+        abstractSyntax,
+        transferSyntaxes: [UID.implicitVrLittleEndian],
+      })),
       { abstractSyntax: CT, transferSyntaxes: [UID.explicitVrLittleEndian] },
     ],
     ...more,
@@ -167,7 +221,11 @@ describe('DCMTK as SCU', () => {
     const moved = join(folder, 'move');
     mkdirSync(moved);
     movePort = await freePort();
-    const move = await runDcmtk('movescu', ['--bit-preserving', '-aem', 'MOVESCU', '+P', String(movePort), ...query, ...address()], { cwd: moved });
+    const move = await runDcmtk(
+      'movescu',
+      ['--bit-preserving', '-aem', 'MOVESCU', '+P', String(movePort), ...query, ...address()],
+      { cwd: moved },
+    );
     expect(move).toMatchObject({ code: 0 });
     expect(readdirSync(moved)).toHaveLength(COUNT);
     for (const dir of [got, moved]) {
@@ -204,7 +262,11 @@ describe('DCMTK as SCP', () => {
         roles: [{ sopClassUid: CT, scuRole: true, scpRole: true }],
         onStore: (request) => {
           let bytes = 0;
-          return { write: (chunk) => void (bytes += chunk.length), end: async () => (stored.set(request.sopInstanceUid, bytes), { status: 0 }), abort: () => undefined };
+          return {
+            write: (chunk) => void (bytes += chunk.length),
+            end: async () => (stored.set(request.sopInstanceUid, bytes), { status: 0 }),
+            abort: () => undefined,
+          };
         },
       });
       await storeAll(association);
@@ -228,9 +290,16 @@ describe('DCMTK as SCP', () => {
 describe('pynetdicom', () => {
   it('as SCU: echo, store, find, get, N-CREATE, N-SET', async () => {
     const path = join(folder, 'in', '0.dcm');
-    const result = await runCommand(findPeersPython(), [join(__dirname, 'testing/python/scu.py'), String(kit.port), path]);
+    const result = await runCommand(findPeersPython(), [
+      join(__dirname, 'testing/python/scu.py'),
+      String(kit.port),
+      path,
+    ]);
     expect(result).toMatchObject({ code: 0 });
-    const answer = JSON.parse(result.stdout) as Record<string, unknown> & { find: [number, string | null][]; get: number[] };
+    const answer = JSON.parse(result.stdout) as Record<string, unknown> & {
+      find: [number, string | null][];
+      get: number[];
+    };
     expect(answer).toMatchObject({ echo: 0, store: 0, got: [instances[0]!.sopInstanceUid], create: 0, set: 0 });
     expect(answer.find).toHaveLength(201);
     expect(answer.find[0]).toEqual([0xff00, study]);
@@ -245,12 +314,19 @@ describe('pynetdicom', () => {
     try {
       const association = await client(scp.port, 'PYSCP', {
         roles: [{ sopClassUid: CT, scuRole: true, scpRole: true }],
-        onStore: (request) => ({ write: () => undefined, end: async () => (stored.push(request.sopInstanceUid), { status: 0 }), abort: () => undefined }),
+        onStore: (request) => ({
+          write: () => undefined,
+          end: async () => (stored.push(request.sopInstanceUid), { status: 0 }),
+          abort: () => undefined,
+        }),
       });
       expect((await association.echo()).status).toBe(0);
       await storeAll(association);
       expect(await all(association.find(FIND, identifier()))).toHaveLength(COUNT + 1);
-      expect((await all(association.get(GET, identifier(study)))).at(-1)).toMatchObject({ status: 0, counts: { completed: COUNT } });
+      expect((await all(association.get(GET, identifier(study)))).at(-1)).toMatchObject({
+        status: 0,
+        counts: { completed: COUNT },
+      });
       expect(stored).toHaveLength(COUNT);
       await association.release();
     } finally {
@@ -341,11 +417,33 @@ describe('TLS (PS3.15 B.12)', () => {
   it('with a client certificate, whose subject and fingerprint the application sees; without one it is refused', async () => {
     const make = (name: string): { key: Buffer; cert: Buffer } => {
       const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
-      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+      execFileSync(
+        'openssl',
+        [
+          'req',
+          '-x509',
+          '-newkey',
+          'rsa:2048',
+          '-nodes',
+          '-days',
+          '2',
+          '-subj',
+          `/CN=${name}`,
+          '-addext',
+          'subjectAltName=IP:127.0.0.1',
+          '-keyout',
+          key,
+          '-out',
+          cert,
+        ],
+        { stdio: 'ignore' },
+      );
       return { key: readFileSync(key), cert: readFileSync(cert) };
     };
     const [own, modality] = [make('server'), make('modality')];
-    const secure = await startKit(handlers, { tls: { ...own, ca: [modality.cert], requestCert: true, rejectUnauthorized: true } });
+    const secure = await startKit(handlers, {
+      tls: { ...own, ca: [modality.cert], requestCert: true, rejectUnauthorized: true },
+    });
     try {
       const association = await client(secure.port, 'SERVER', { tls: { ...modality, ca: [own.cert] } });
       await storeAll(association);
@@ -353,8 +451,13 @@ describe('TLS (PS3.15 B.12)', () => {
       expect(secure.requests[0]!.tls!.fingerprint256).toMatch(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
       expect(secure.stored.size).toBe(COUNT);
       await association.release();
-      await expect(client(secure.port, 'SERVER', { tls: { ca: [own.cert] } })).rejects.toMatchObject({ name: expect.stringMatching(/ConnectionError/) as string });
-      await expect(client(secure.port, 'SERVER', { tls: modality })).rejects.toMatchObject({ name: 'ConnectionError', transient: false });
+      await expect(client(secure.port, 'SERVER', { tls: { ca: [own.cert] } })).rejects.toMatchObject({
+        name: expect.stringMatching(/ConnectionError/) as string,
+      });
+      await expect(client(secure.port, 'SERVER', { tls: modality })).rejects.toMatchObject({
+        name: 'ConnectionError',
+        transient: false,
+      });
       await expect(client(secure.port, 'SERVER', { connectTimeoutMs: 1_000 })).rejects.toThrow();
     } finally {
       await secure.close();

@@ -1,7 +1,14 @@
 /** One inbound connection: from the transport's opening to its close. */
 import { randomUUID } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import type { AnySocket, AssociateDecision, AssociateRequest, AssociationInfo, DimseServerOptions, ServerLimits } from './api';
+import type {
+  AnySocket,
+  AssociateDecision,
+  AssociateRequest,
+  AssociationInfo,
+  DimseServerOptions,
+  ServerLimits,
+} from './api';
 import { AssociationAbortedError, ConnectionError, type DimseError } from './errors';
 import { acceptedContexts, buildAccept, refusalOf, windowSize, type AcceptOptions } from './negotiation';
 import { encodeAssociateAc } from './pdu/encode';
@@ -140,7 +147,11 @@ export class ServerConnection implements UpperLayerUser {
     const subject = Object.entries(certificate.subject ?? {})
       .map(([key, value]) => `${key}=${Array.isArray(value) ? value.join('+') : String(value)}`)
       .join(',');
-    return { authorized: socket.authorized, peerCertificateSubject: subject, fingerprint256: certificate.fingerprint256 };
+    return {
+      authorized: socket.authorized,
+      peerCertificateSubject: subject,
+      fingerprint256: certificate.fingerprint256,
+    };
   }
 
   fragment(contextId: number, flags: number, data: Buffer, end: boolean): void | Promise<void> {

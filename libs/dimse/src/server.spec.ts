@@ -19,8 +19,18 @@ const STORE: CommandSet = {
   messageId: 1,
   priority: 0,
 };
-const FIND_RQ: CommandSet = { commandField: COMMAND.findRq, commandDataSetType: WITH_DATA_SET, affectedSopClassUid: FIND, messageId: 3 };
-const ECHO: CommandSet = { commandField: COMMAND.echoRq, commandDataSetType: NO_DATA_SET, affectedSopClassUid: UID.verification, messageId: 9 };
+const FIND_RQ: CommandSet = {
+  commandField: COMMAND.findRq,
+  commandDataSetType: WITH_DATA_SET,
+  affectedSopClassUid: FIND,
+  messageId: 3,
+};
+const ECHO: CommandSet = {
+  commandField: COMMAND.echoRq,
+  commandDataSetType: NO_DATA_SET,
+  affectedSopClassUid: UID.verification,
+  messageId: 9,
+};
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 let kit: Kit;
@@ -65,7 +75,10 @@ describe('making an association', () => {
 
   it('AE titles with control characters are refused', async () => {
     kit = await startKit();
-    for (const [offset, reason] of [[10, 7], [26, 3]] as const) {
+    for (const [offset, reason] of [
+      [10, 7],
+      [26, 3],
+    ] as const) {
       const script = await peer();
       const bytes = sampleAssociateRq();
       bytes[offset + 1] = 0x0a;
@@ -76,8 +89,18 @@ describe('making an association', () => {
 
   it.each(Object.entries(REJECTION))('rejects with %s', async (_name, rejection) => {
     kit = await startKit({ associate: () => ({ accept: false, ...rejection }) });
-    const attempt = connect({ host: '127.0.0.1', port: kit.port, calledAeTitle: 'A', callingAeTitle: 'B', contexts: [{ abstractSyntax: UID.verification, transferSyntaxes: ['1.2.840.10008.1.2'] }] });
-    await expect(attempt).rejects.toMatchObject({ name: 'AssociationRejectedError', ...rejection, transient: rejection.result === 2 });
+    const attempt = connect({
+      host: '127.0.0.1',
+      port: kit.port,
+      calledAeTitle: 'A',
+      callingAeTitle: 'B',
+      contexts: [{ abstractSyntax: UID.verification, transferSyntaxes: ['1.2.840.10008.1.2'] }],
+    });
+    await expect(attempt).rejects.toMatchObject({
+      name: 'AssociationRejectedError',
+      ...rejection,
+      transient: rejection.result === 2,
+    });
   });
 
   it('a handler that throws rejects transiently', async () => {
@@ -153,11 +176,19 @@ describe('making an association', () => {
 
   it('500 half-open connections leave a C-ECHO under 500 ms; the oldest are dropped', async () => {
     kit = await startKit();
-    const sockets = Array.from({ length: 500 }, () => connectTcp({ host: '127.0.0.1', port: kit.port }).on('error', () => undefined));
+    const sockets = Array.from({ length: 500 }, () =>
+      connectTcp({ host: '127.0.0.1', port: kit.port }).on('error', () => undefined),
+    );
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
     for (const socket of sockets) socket.write(Buffer.from([1, 0, 0]));
     const started = performance.now();
-    const association = await connect({ host: '127.0.0.1', port: kit.port, calledAeTitle: 'A', callingAeTitle: 'B', contexts: [{ abstractSyntax: UID.verification, transferSyntaxes: ['1.2.840.10008.1.2'] }] });
+    const association = await connect({
+      host: '127.0.0.1',
+      port: kit.port,
+      calledAeTitle: 'A',
+      callingAeTitle: 'B',
+      contexts: [{ abstractSyntax: UID.verification, transferSyntaxes: ['1.2.840.10008.1.2'] }],
+    });
     expect((await association.echo()).status).toBe(0);
     expect(performance.now() - started).toBeLessThan(500);
     expect(kit.events.filter((event) => event === 'overflow').length).toBeGreaterThanOrEqual(400);
@@ -211,7 +242,11 @@ describe('requests that cannot be served', () => {
     script.send(sampleCommand(contextId, command));
     if (command.commandDataSetType !== NO_DATA_SET) script.send(samplePData(contextId, false, true, Buffer.alloc(64)));
     const answer = await response(script);
-    expect(answer).toMatchObject({ status, messageIdBeingRespondedTo: command.messageId, commandDataSetType: NO_DATA_SET });
+    expect(answer).toMatchObject({
+      status,
+      messageIdBeingRespondedTo: command.messageId,
+      commandDataSetType: NO_DATA_SET,
+    });
     expect(answer.commandField).toBe(command.commandField | 0x8000);
     // The association lives.
     script.send(sampleCommand(1, ECHO));
@@ -243,44 +278,65 @@ describe('C-STORE', () => {
 
   it.each<[string, Partial<StoreSink>, number, string]>([
     ['end() rejects', { end: () => Promise.reject(new Error('secret path')) }, 0x0110, 'The service failed internally'],
-    ['write() throws a status', { write: () => { throw new StatusError({ status: 0xa700, errorComment: 'Disk full' }); } }, 0xa700, 'Disk full'],
+    [
+      'write() throws a status',
+      {
+        write: () => {
+          throw new StatusError({ status: 0xa700, errorComment: 'Disk full' });
+        },
+      },
+      0xa700,
+      'Disk full',
+    ],
     ['write() rejects', { write: () => Promise.reject(new StatusError({ status: 0xa700 })) }, 0xa700, ''],
   ])('%s: status, rest drained, association lives', async (_name, part, status, comment) => {
     const aborts: Error[] = [];
-    const sink: StoreSink = { write: () => undefined, end: async () => ({ status: 0 }), abort: (reason) => void aborts.push(reason), ...part };
+    const sink: StoreSink = {
+      write: () => undefined,
+      end: async () => ({ status: 0 }),
+      abort: (reason) => void aborts.push(reason),
+      ...part,
+    };
     kit = await startKit({ store: () => sink });
     const script = await associated();
     for (let i = 0; i < 2; i++) {
-      script.send(sampleCommand(3, STORE), samplePData(3, false, false, Buffer.alloc(9_000)), samplePData(3, false, true, Buffer.alloc(9_000)));
+      script.send(
+        sampleCommand(3, STORE),
+        samplePData(3, false, false, Buffer.alloc(9_000)),
+        samplePData(3, false, true, Buffer.alloc(9_000)),
+      );
       const answer = await response(script);
       expect([answer.status, answer.errorComment ?? '']).toEqual([status, comment]);
     }
     expect(aborts).toHaveLength(part.write ? 2 : 0);
   });
 
-  it.each(['abort', 'loss', 'protocol error'])('%s in the middle aborts the sink once, after its pending write', async (how) => {
-    const calls: string[] = [];
-    let go!: () => void;
-    kit = await startKit({
-      store: () => ({
-        write: () => new Promise<void>((resolve) => (go = resolve)).then(() => void calls.push('written')),
-        end: async () => ({ status: 0 }),
-        abort: () => void calls.push('abort'),
-      }),
-    });
-    const script = await associated();
-    script.send(sampleCommand(3, STORE), samplePData(3, false, false, Buffer.alloc(100)));
-    await sleep(30);
-    if (how === 'abort') script.send(encodeAbort(0, 0));
-    else if (how === 'loss') script.close();
-    else script.send(samplePData(99, false, true, Buffer.alloc(2)));
-    await sleep(30);
-    expect(calls).toEqual([]);
-    go();
-    await script.until(() => calls.includes('abort'));
-    await sleep(20);
-    expect(calls).toEqual(['written', 'abort']);
-  });
+  it.each(['abort', 'loss', 'protocol error'])(
+    '%s in the middle aborts the sink once, after its pending write',
+    async (how) => {
+      const calls: string[] = [];
+      let go!: () => void;
+      kit = await startKit({
+        store: () => ({
+          write: () => new Promise<void>((resolve) => (go = resolve)).then(() => void calls.push('written')),
+          end: async () => ({ status: 0 }),
+          abort: () => void calls.push('abort'),
+        }),
+      });
+      const script = await associated();
+      script.send(sampleCommand(3, STORE), samplePData(3, false, false, Buffer.alloc(100)));
+      await sleep(30);
+      if (how === 'abort') script.send(encodeAbort(0, 0));
+      else if (how === 'loss') script.close();
+      else script.send(samplePData(99, false, true, Buffer.alloc(2)));
+      await sleep(30);
+      expect(calls).toEqual([]);
+      go();
+      await script.until(() => calls.includes('abort'));
+      await sleep(20);
+      expect(calls).toEqual(['written', 'abort']);
+    },
+  );
 
   it('a slow sink holds the sender: socket paused, memory bounded, nothing handled twice', async () => {
     const free: (() => void)[] = [];
@@ -292,14 +348,22 @@ describe('C-STORE', () => {
         write: (chunk) => {
           taken += chunk.length;
           most = Math.max(most, ++active);
-          return new Promise<void>((resolve) => free.push(() => { active--; resolve(); }));
+          return new Promise<void>((resolve) =>
+            free.push(() => {
+              active--;
+              resolve();
+            }),
+          );
         },
         end: async () => ({ status: 0 }),
         abort: () => undefined,
       }),
     });
     const script = await associated();
-    const [serverSide] = [...(kit.server as unknown as { connections: Set<{ socket: { isPaused(): boolean; bytesRead: number } }> }).connections];
+    const [serverSide] = [
+      ...(kit.server as unknown as { connections: Set<{ socket: { isPaused(): boolean; bytesRead: number } }> })
+        .connections,
+    ];
     const before = process.memoryUsage().arrayBuffers;
     script.send(sampleCommand(3, STORE));
     const total = 64 * 1024 * 1024;
@@ -361,7 +425,13 @@ describe('C-FIND', () => {
     const script = await associated();
     script.send(sampleCommand(5, FIND_RQ), samplePData(5, false, true, Buffer.alloc(8)));
     expect((await response(script)).status).toBe(0xff00);
-    script.send(sampleCommand(5, { commandField: COMMAND.cancelRq, commandDataSetType: NO_DATA_SET, messageIdBeingRespondedTo: 3 }));
+    script.send(
+      sampleCommand(5, {
+        commandField: COMMAND.cancelRq,
+        commandDataSetType: NO_DATA_SET,
+        messageIdBeingRespondedTo: 3,
+      }),
+    );
     let last: CommandSet | undefined;
     for (let i = 0; i < 200 && last?.status !== 0xfe00; i++) {
       const pdu = await script.pdu();
@@ -371,9 +441,20 @@ describe('C-FIND', () => {
   });
 
   it('an identifier beyond the bound is drained and refused', async () => {
-    kit = await startKit({ async *find() { yield { status: 0 }; } }, { limits: { maxIdentifierBytes: 1_000 } });
+    kit = await startKit(
+      {
+        async *find() {
+          yield { status: 0 };
+        },
+      },
+      { limits: { maxIdentifierBytes: 1_000 } },
+    );
     const script = await associated();
-    script.send(sampleCommand(5, FIND_RQ), samplePData(5, false, false, Buffer.alloc(5_000)), samplePData(5, false, true, Buffer.alloc(5_000)));
+    script.send(
+      sampleCommand(5, FIND_RQ),
+      samplePData(5, false, false, Buffer.alloc(5_000)),
+      samplePData(5, false, true, Buffer.alloc(5_000)),
+    );
     expect((await response(script)).status).toBe(0xc000);
     script.send(sampleCommand(1, ECHO));
     expect((await response(script)).status).toBe(0);
@@ -382,7 +463,12 @@ describe('C-FIND', () => {
   it('repeated message IDs are refused while the first is in work; an echo is answered meanwhile', async () => {
     let go!: () => void;
     const gate = new Promise<void>((resolve) => (go = resolve));
-    kit = await startKit({ async *find() { await gate; yield { status: 0 }; } });
+    kit = await startKit({
+      async *find() {
+        await gate;
+        yield { status: 0 };
+      },
+    });
     const script = await associated();
     const find = [sampleCommand(5, FIND_RQ), samplePData(5, false, true, Buffer.alloc(8))];
     script.send(...find, ...find, sampleCommand(1, ECHO));
@@ -394,7 +480,11 @@ describe('C-FIND', () => {
 
   it('a handler that throws answers with a failure that says nothing of the inside', async () => {
     // eslint-disable-next-line require-yield
-    kit = await startKit({ async *find() { throw new Error('SELECT secret'); } });
+    kit = await startKit({
+      async *find() {
+        throw new Error('SELECT secret');
+      },
+    });
     const script = await associated();
     script.send(sampleCommand(5, FIND_RQ), samplePData(5, false, true, Buffer.alloc(8)));
     expect(await response(script)).toMatchObject({ status: 0xc000, errorComment: 'The service failed internally' });
@@ -403,7 +493,15 @@ describe('C-FIND', () => {
 
 describe('time limits and closing', () => {
   it('a silent association is aborted; while the service works, silence does not count', async () => {
-    kit = await startKit({ async *find() { await sleep(500); yield { status: 0 }; } }, { limits: { idleTimeoutMs: 200 } });
+    kit = await startKit(
+      {
+        async *find() {
+          await sleep(500);
+          yield { status: 0 };
+        },
+      },
+      { limits: { idleTimeoutMs: 200 } },
+    );
     const script = await associated();
     script.send(sampleCommand(5, FIND_RQ), samplePData(5, false, true, Buffer.alloc(8)));
     expect((await response(script)).status).toBe(0);
@@ -414,7 +512,13 @@ describe('time limits and closing', () => {
 
   it('close() lets work finish, refuses new connections, aborts quiet associations', async () => {
     let go!: () => void;
-    kit = await startKit({ store: () => ({ write: () => undefined, end: () => new Promise((resolve) => (go = () => resolve({ status: 0 }))), abort: () => undefined }) });
+    kit = await startKit({
+      store: () => ({
+        write: () => undefined,
+        end: () => new Promise((resolve) => (go = () => resolve({ status: 0 }))),
+        abort: () => undefined,
+      }),
+    });
     const [quiet, working] = [await associated(), await associated()];
     working.send(sampleCommand(3, STORE), samplePData(3, false, true, Buffer.alloc(8)));
     await sleep(50);

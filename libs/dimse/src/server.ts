@@ -49,7 +49,11 @@ export class DimseServer implements ConnectionHost {
   }
 
   private tlsServer(): Server {
-    const server = createTlsServer({ minVersion: 'TLSv1.2', handshakeTimeout: this.limits.artimMs, ...this.options.tls });
+    const server = createTlsServer({
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: this.limits.artimMs,
+      ...this.options.tls,
+    });
     const key = (socket: AnySocket): string => `${socket.remoteAddress}:${socket.remotePort}`;
     server.on('connection', (raw: Socket) => {
       const name = key(raw);
@@ -78,7 +82,11 @@ export class DimseServer implements ConnectionHost {
     this.connections.add(new ServerConnection(this, socket));
   }
 
-  private event(event: Parameters<NonNullable<NonNullable<DimseServerOptions['observer']>['connection']>>[0], remoteAddress: string, message?: string): void {
+  private event(
+    event: Parameters<NonNullable<NonNullable<DimseServerOptions['observer']>['connection']>>[0],
+    remoteAddress: string,
+    message?: string,
+  ): void {
     this.options.observer?.connection?.(event, { remoteAddress, message });
   }
 

@@ -112,8 +112,14 @@ describe('PS3.8 table 9-10', () => {
 
   it('aborts with the source and reason that fit', () => {
     expect(run('Evt15', 'Sta6').aborts).toEqual([[0, 0]]);
-    expect(run('Evt6', 'Sta6').aborts).toEqual([[2, 2], [2, 2]]);
-    expect(run('Evt19', 'Sta6', { abort: { source: 2, reason: 1 } }).aborts).toEqual([[2, 1], [2, 1]]);
+    expect(run('Evt6', 'Sta6').aborts).toEqual([
+      [2, 2],
+      [2, 2],
+    ]);
+    expect(run('Evt19', 'Sta6', { abort: { source: 2, reason: 1 } }).aborts).toEqual([
+      [2, 1],
+      [2, 1],
+    ]);
     expect(run('Evt19', 'Sta13').aborts).toEqual([[2, 6]]);
     expect(run('Evt10', 'Sta2').aborts).toEqual([[2, 2]]);
     expect(run('Evt16', 'Sta6', { abort: { source: 2, reason: 4 } }).aborts).toEqual([[2, 4]]);

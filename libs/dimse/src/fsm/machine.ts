@@ -152,7 +152,10 @@ export class UpperLayerMachine {
       case 'AA-1': {
         this.state = 'Sta13';
         // Sta2: the provider aborts for its own reason where it knows one; Evt15: the user does.
-        const abort = data.abort ?? { source: event === 'Evt15' ? ABORT_SOURCE.user : ABORT_SOURCE.provider, reason: event === 'Evt15' ? 0 : unexpected };
+        const abort = data.abort ?? {
+          source: event === 'Evt15' ? ABORT_SOURCE.user : ABORT_SOURCE.provider,
+          reason: event === 'Evt15' ? 0 : unexpected,
+        };
         fx.sendAbort(abort.source, abort.reason);
         return fx.startArtim();
       }

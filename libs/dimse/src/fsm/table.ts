@@ -39,17 +39,48 @@ export type Event =
 
 /** PS3.8 tables 9-6 to 9-9. */
 export type ActionName =
-  | 'AE-1' | 'AE-2' | 'AE-3' | 'AE-4' | 'AE-5' | 'AE-6' | 'AE-7' | 'AE-8'
-  | 'DT-1' | 'DT-2'
-  | 'AR-1' | 'AR-2' | 'AR-3' | 'AR-4' | 'AR-5' | 'AR-6' | 'AR-7' | 'AR-8' | 'AR-9' | 'AR-10'
-  | 'AA-1' | 'AA-2' | 'AA-3' | 'AA-4' | 'AA-5' | 'AA-6' | 'AA-7' | 'AA-8';
+  | 'AE-1'
+  | 'AE-2'
+  | 'AE-3'
+  | 'AE-4'
+  | 'AE-5'
+  | 'AE-6'
+  | 'AE-7'
+  | 'AE-8'
+  | 'DT-1'
+  | 'DT-2'
+  | 'AR-1'
+  | 'AR-2'
+  | 'AR-3'
+  | 'AR-4'
+  | 'AR-5'
+  | 'AR-6'
+  | 'AR-7'
+  | 'AR-8'
+  | 'AR-9'
+  | 'AR-10'
+  | 'AA-1'
+  | 'AA-2'
+  | 'AA-3'
+  | 'AA-4'
+  | 'AA-5'
+  | 'AA-6'
+  | 'AA-7'
+  | 'AA-8';
 
 export type Row = Partial<Record<State, ActionName>>;
 
 /** What every PDU that is out of place gets while an association exists or is being made. */
 const ABORT_IN: Row = {
-  Sta3: 'AA-8', Sta5: 'AA-8', Sta6: 'AA-8', Sta7: 'AA-8', Sta8: 'AA-8',
-  Sta9: 'AA-8', Sta10: 'AA-8', Sta11: 'AA-8', Sta12: 'AA-8',
+  Sta3: 'AA-8',
+  Sta5: 'AA-8',
+  Sta6: 'AA-8',
+  Sta7: 'AA-8',
+  Sta8: 'AA-8',
+  Sta9: 'AA-8',
+  Sta10: 'AA-8',
+  Sta11: 'AA-8',
+  Sta12: 'AA-8',
 };
 
 export const TABLE: Readonly<Record<Event, Row>> = {
@@ -68,22 +99,61 @@ export const TABLE: Readonly<Record<Event, Row>> = {
   Evt13: { ...ABORT_IN, Sta2: 'AA-1', Sta7: 'AR-3', Sta10: 'AR-10', Sta11: 'AR-3', Sta13: 'AA-6' },
   Evt14: { Sta8: 'AR-4', Sta9: 'AR-9', Sta12: 'AR-4' },
   Evt15: {
-    Sta3: 'AA-1', Sta4: 'AA-2', Sta5: 'AA-1', Sta6: 'AA-1', Sta7: 'AA-1', Sta8: 'AA-1',
-    Sta9: 'AA-1', Sta10: 'AA-1', Sta11: 'AA-1', Sta12: 'AA-1',
+    Sta3: 'AA-1',
+    Sta4: 'AA-2',
+    Sta5: 'AA-1',
+    Sta6: 'AA-1',
+    Sta7: 'AA-1',
+    Sta8: 'AA-1',
+    Sta9: 'AA-1',
+    Sta10: 'AA-1',
+    Sta11: 'AA-1',
+    Sta12: 'AA-1',
   },
   Evt16: {
-    Sta2: 'AA-2', Sta3: 'AA-3', Sta5: 'AA-3', Sta6: 'AA-3', Sta7: 'AA-3', Sta8: 'AA-3',
-    Sta9: 'AA-3', Sta10: 'AA-3', Sta11: 'AA-3', Sta12: 'AA-3', Sta13: 'AA-2',
+    Sta2: 'AA-2',
+    Sta3: 'AA-3',
+    Sta5: 'AA-3',
+    Sta6: 'AA-3',
+    Sta7: 'AA-3',
+    Sta8: 'AA-3',
+    Sta9: 'AA-3',
+    Sta10: 'AA-3',
+    Sta11: 'AA-3',
+    Sta12: 'AA-3',
+    Sta13: 'AA-2',
   },
   Evt17: {
-    Sta2: 'AA-5', Sta3: 'AA-4', Sta4: 'AA-4', Sta5: 'AA-4', Sta6: 'AA-4', Sta7: 'AA-4', Sta8: 'AA-4',
-    Sta9: 'AA-4', Sta10: 'AA-4', Sta11: 'AA-4', Sta12: 'AA-4', Sta13: 'AR-5',
+    Sta2: 'AA-5',
+    Sta3: 'AA-4',
+    Sta4: 'AA-4',
+    Sta5: 'AA-4',
+    Sta6: 'AA-4',
+    Sta7: 'AA-4',
+    Sta8: 'AA-4',
+    Sta9: 'AA-4',
+    Sta10: 'AA-4',
+    Sta11: 'AA-4',
+    Sta12: 'AA-4',
+    Sta13: 'AR-5',
   },
   Evt18: { Sta2: 'AA-2', Sta13: 'AA-2' },
   Evt19: { ...ABORT_IN, Sta2: 'AA-1', Sta13: 'AA-7' },
 };
 
 export const STATES: readonly State[] = [
-  'Sta1', 'Sta2', 'Sta3', 'Sta4', 'Sta5', 'Sta6', 'Sta7', 'Sta8', 'Sta9', 'Sta10', 'Sta11', 'Sta12', 'Sta13',
+  'Sta1',
+  'Sta2',
+  'Sta3',
+  'Sta4',
+  'Sta5',
+  'Sta6',
+  'Sta7',
+  'Sta8',
+  'Sta9',
+  'Sta10',
+  'Sta11',
+  'Sta12',
+  'Sta13',
 ];
 export const EVENTS = Object.keys(TABLE) as Event[];

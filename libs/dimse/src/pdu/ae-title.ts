@@ -3,7 +3,10 @@ import { UsageError } from '../errors';
 
 /** Trailing NULs are taken as padding, which some devices use in the place of spaces. */
 export function decodeAeTitle(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/\0+$/, '').replace(/^ +| +$/g, '');
+  return bytes
+    .toString('latin1')
+    .replace(/\0+$/, '')
+    .replace(/^ +| +$/g, '');
 }
 
 /** Why a title cannot be used, or undefined. */

@@ -49,7 +49,7 @@ function decodeCommonExtended(value: Buffer): CommonExtendedNegotiation {
   const service = lengthPrefixed(value, sop.next);
   const related = lengthPrefixed(value, service.next).value;
   const relatedGeneralSopClassUids: string[] = [];
-  for (let at = 0; at < related.length; ) {
+  for (let at = 0; at < related.length;) {
     const uid = lengthPrefixed(related, at);
     relatedGeneralSopClassUids.push(decodeUid(uid.value));
     at = uid.next;
@@ -79,7 +79,10 @@ function decodeUserSubItem(user: UserInformation, type: number, value: Buffer): 
     }
     case 0x55:
       // 16 bytes by the standard; cut, and freed of what could upset a log.
-      user.implementationVersionName = value.toString('latin1', 0, 16).replace(/[^\x20-\x7e]/g, '').trim();
+      user.implementationVersionName = value
+        .toString('latin1', 0, 16)
+        .replace(/[^\x20-\x7e]/g, '')
+        .trim();
       return;
     case 0x56: {
       const uid = lengthPrefixed(value, 0);

@@ -20,7 +20,9 @@ const FULL: AssociateRqPdu = {
     asyncOps: { invoked: 3, performed: 0 },
     roles: [{ sopClassUid: '1.2.3', scuRole: false, scpRole: true }],
     extended: [{ sopClassUid: '1.2.3', info: Buffer.from([1, 1, 0, 1]) }],
-    commonExtended: [{ sopClassUid: '1.2.3', serviceClassUid: '1.2.840.10008.4.2', relatedGeneralSopClassUids: ['1.2', '1.3'] }],
+    commonExtended: [
+      { sopClassUid: '1.2.3', serviceClassUid: '1.2.840.10008.4.2', relatedGeneralSopClassUids: ['1.2', '1.3'] },
+    ],
     userIdentity: { type: 2, responseRequested: true, primary: Buffer.from('user'), secondary: Buffer.from('pass') },
   },
 };
@@ -41,7 +43,10 @@ describe('A-ASSOCIATE', () => {
     const pdu = encodeAssociateAc({
       ...FULL,
       titleBytes,
-      contexts: [{ id: 1, result: 0, transferSyntax: '1.2' }, { id: 3, result: 4, transferSyntax: '1.2' }],
+      contexts: [
+        { id: 1, result: 0, transferSyntax: '1.2' },
+        { id: 3, result: 4, transferSyntax: '1.2' },
+      ],
       user: { ...FULL.user, userIdentity: undefined, userIdentityResponse: Buffer.from('ticket') },
     });
     const decoded = decodeAssociateAc(bodyOf(pdu));
@@ -54,7 +59,10 @@ describe('A-ASSOCIATE', () => {
     const body = bodyOf(encodeAssociateRq(FULL));
     let refused = 0;
     for (let at = 0; at < body.length; at++) {
-      for (const bytes of [body.subarray(0, at), Buffer.concat([body.subarray(0, at), Buffer.from([0xff]), body.subarray(at + 1)])]) {
+      for (const bytes of [
+        body.subarray(0, at),
+        Buffer.concat([body.subarray(0, at), Buffer.from([0xff]), body.subarray(at + 1)]),
+      ]) {
         try {
           decodeAssociateRq(bytes);
         } catch (error) {

@@ -1,5 +1,12 @@
 /** Decoded PDUs of PS3.8 section 9.3 and the user information sub-items of PS3.7 annex D.3. */
-import type { CommonExtendedNegotiation, ContextResult, ExtendedNegotiation, ProposedContext, RoleSelection, UserIdentity } from '../api';
+import type {
+  CommonExtendedNegotiation,
+  ContextResult,
+  ExtendedNegotiation,
+  ProposedContext,
+  RoleSelection,
+  UserIdentity,
+} from '../api';
 
 export const PDU = {
   associateRq: 0x01,

@@ -41,11 +41,28 @@ describe('command set', () => {
   });
 
   it('has the bytes of a C-ECHO-RQ', () => {
-    const bytes = encodeCommandSet({ commandField: 0x30, commandDataSetType: 0x0101, affectedSopClassUid: '1.2.840.10008.1.1', messageId: 1 });
+    const bytes = encodeCommandSet({
+      commandField: 0x30,
+      commandDataSetType: 0x0101,
+      affectedSopClassUid: '1.2.840.10008.1.1',
+      messageId: 1,
+    });
     expect(bytes.toString('hex')).toBe(
-      '00000000' + '04000000' + '38000000' +
-      '00000200' + '12000000' + '312e322e3834302e31303030382e312e3100' +
-      '00000001' + '02000000' + '3000' + '00001001' + '02000000' + '0100' + '00000008' + '02000000' + '0101',
+      '00000000' +
+        '04000000' +
+        '38000000' +
+        '00000200' +
+        '12000000' +
+        '312e322e3834302e31303030382e312e3100' +
+        '00000001' +
+        '02000000' +
+        '3000' +
+        '00001001' +
+        '02000000' +
+        '0100' +
+        '00000008' +
+        '02000000' +
+        '0101',
     );
   });
 

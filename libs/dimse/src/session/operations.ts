@@ -77,7 +77,11 @@ async function retrieve(scp: ServiceProvider, operation: Operation): Promise<voi
     return scp.finish(context, command, response, 0, started, counts(response), response.identifier) ?? undefined;
   }
   // The handler ended without a last word.
-  const status = controller.signal.aborted ? Status.Cancel : last.failed > 0 ? Status.SubOperationsCompleteWithFailures : 0;
+  const status = controller.signal.aborted
+    ? Status.Cancel
+    : last.failed > 0
+      ? Status.SubOperationsCompleteWithFailures
+      : 0;
   await scp.finish(context, command, { status }, 0, started, counts({ status, counts: last }));
 }
 

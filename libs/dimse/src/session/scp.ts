@@ -3,7 +3,15 @@ import type { AcceptedContext, DimseHandlers, DimseObserver, DimseStatus, StoreR
 import { Status } from '../status';
 import { isUid, sopClassFits } from '../uids';
 import { DRAIN, GatherTarget, type DataTarget } from './assembler';
-import { COMMAND, NO_DATA_SET, RESPONSE_BIT, safeComment, serviceName, WITH_DATA_SET, type CommandSet } from './command-set';
+import {
+  COMMAND,
+  NO_DATA_SET,
+  RESPONSE_BIT,
+  safeComment,
+  serviceName,
+  WITH_DATA_SET,
+  type CommandSet,
+} from './command-set';
 import { runOperation } from './operations';
 import type { DimseSession, RequestServer } from './session';
 import { statusOf } from './status-error';
@@ -178,7 +186,8 @@ export class ServiceProvider implements RequestServer {
   private operation(context: AcceptedContext, command: CommandSet, started: number): DataTarget | undefined {
     const enqueue = (dataset: Buffer | undefined): void | Promise<void> => {
       if (this.queue.length >= MAX_QUEUED) {
-        const status = command.commandField >= COMMAND.eventReportRq ? Status.ResourceLimitation : Status.OutOfResources;
+        const status =
+          command.commandField >= COMMAND.eventReportRq ? Status.ResourceLimitation : Status.OutOfResources;
         return this.finish(context, command, { status }, 0, started);
       }
       const operation = { context, command, dataset, controller: new AbortController(), started };

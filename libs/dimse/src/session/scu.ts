@@ -191,7 +191,11 @@ export async function* invokeQuery(
   const cancel = (): void => {
     if (cancelled || queue.finished || session.endError) return;
     cancelled = true;
-    const command = { commandField: COMMAND.cancelRq, commandDataSetType: NO_DATA_SET, messageIdBeingRespondedTo: messageId };
+    const command = {
+      commandField: COMMAND.cancelRq,
+      commandDataSetType: NO_DATA_SET,
+      messageIdBeingRespondedTo: messageId,
+    };
     try {
       void Promise.resolve(session.sender.message(context.id, command)).catch(() => undefined);
     } catch {

@@ -58,7 +58,13 @@ export class MessageSender {
    * that fails at once costs nothing. A source that fails later, or gives another length than promised, cannot be
    * taken back: `broken` is called, which aborts the association, and the error is thrown.
    */
-  stream(contextId: number, command: CommandSet, body: Body, length: number | undefined, broken: (e: Error) => void): Promise<void> {
+  stream(
+    contextId: number,
+    command: CommandSet,
+    body: Body,
+    length: number | undefined,
+    broken: (e: Error) => void,
+  ): Promise<void> {
     return this.locked(() => this.streamNow(contextId, command, body, length, broken));
   }
 

@@ -47,7 +47,13 @@ describe('mutated sessions', () => {
     };
     for (let seed = 0; seed < 500; seed += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => one(seed + i)));
     const contexts = [{ abstractSyntax: UID.verification, transferSyntaxes: [UID.implicitVrLittleEndian] }];
-    const known = await connect({ host: '127.0.0.1', port: kit.port, calledAeTitle: 'A', callingAeTitle: 'B', contexts });
+    const known = await connect({
+      host: '127.0.0.1',
+      port: kit.port,
+      calledAeTitle: 'A',
+      callingAeTitle: 'B',
+      contexts,
+    });
     expect((await known.echo()).status).toBe(0);
     await known.release();
     await kit.close();

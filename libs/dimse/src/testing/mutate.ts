@@ -148,7 +148,7 @@ export function mutatePdus(seed: number): MutatedSession {
 function cut(pdus: Buffer[], random: () => number): Buffer[] {
   const whole = Buffer.concat(pdus);
   const writes: Buffer[] = [];
-  for (let at = 0; at < whole.length; ) {
+  for (let at = 0; at < whole.length;) {
     const take = Math.min(whole.length - at, 1 + Math.floor(random() * 4_000));
     writes.push(whole.subarray(at, at + take));
     at += take;

@@ -61,8 +61,7 @@ export class ScriptedPeer {
 
   /** Takes the next whole PDU out of what came: type and body; undefined when none comes in time. */
   async pdu(ms = 2_000): Promise<{ type: number; body: Buffer } | undefined> {
-    const whole = (): boolean =>
-      this.received.length >= 6 && this.received.length >= 6 + this.received.readUInt32BE(2);
+    const whole = (): boolean => this.received.length >= 6 && this.received.length >= 6 + this.received.readUInt32BE(2);
     await this.until(() => whole() || this.ended, ms);
     if (!whole()) return undefined;
     const length = this.received.readUInt32BE(2);

@@ -28,7 +28,10 @@ class Recorder implements ReceiverHandler {
 const LIMITS = { maxPduLength: 16384, maxAssociateBytes: 4096 };
 
 function twoPdvs(): Buffer {
-  const [a, b] = [samplePData(1, true, true, Buffer.from('0102', 'hex')), samplePData(3, false, false, Buffer.from('aabbcc', 'hex'))];
+  const [a, b] = [
+    samplePData(1, true, true, Buffer.from('0102', 'hex')),
+    samplePData(3, false, false, Buffer.from('aabbcc', 'hex')),
+  ];
   const body = Buffer.concat([a.subarray(6), b.subarray(6)]);
   const head = Buffer.from([4, 0, 0, 0, 0, body.length]);
   return Buffer.concat([head, body]);
