@@ -1,0 +1,25 @@
+import { Controller } from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { locate, QueryRunner, search } from '@archipelago/catalog-store';
+import { Locate, Search, type LocateReplyV1, type LocateV1, type SearchReplyV1, type SearchV1 } from '@archipelago/contracts';
+import { OnQuery } from '@archipelago/platform-bus';
+import { CatalogMetrics } from './catalog.metrics';
+
+/** Answers what the edges (and later the web gateway) ask, a page at a time. */
+@Controller()
+export class QueriesController {
+  constructor(
+    private readonly runner: QueryRunner,
+    private readonly metrics: CatalogMetrics,
+  ) {}
+
+  @OnQuery(Search)
+  search(@Payload() request: SearchV1): Promise<SearchReplyV1> {
+    return this.metrics.observe('search', request.level, () => search(this.runner, request), (reply) => reply.matches.length);
+  }
+
+  @OnQuery(Locate)
+  locate(@Payload() request: LocateV1): Promise<LocateReplyV1> {
+    return this.metrics.observe('locate', request.level, () => locate(this.runner, request), (reply) => reply.instances.length);
+  }
+}
