@@ -48,7 +48,7 @@ function ourJson(path: string): DicomJson {
 function simplify(value: unknown): unknown {
   if (typeof value === 'string') {
     const text = value.replace(/\0/g, '').trim();
-    return text !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
+    return text !== '' && Number.isFinite(Number(text)) ? Number(Number(text).toPrecision(12)) : text;
   }
   if (typeof value === 'number') return Number(value.toPrecision(12));
   if (value === null || value === undefined) return '';
@@ -57,6 +57,14 @@ function simplify(value: unknown): unknown {
     Object.keys(group)
       .sort()
       .map((key) => [key, simplify(group[key])]),
+  );
+}
+
+/** Ours are in little endian and made even; pydicom's as they stand in the file. */
+function sameBytes(ours: string, theirs: string): boolean {
+  const [a, b] = [ours, theirs].map((text) => Buffer.from(text, 'base64'));
+  return (
+    b.equals(a.subarray(0, b.length)) && (a.length === b.length || (b.length % 2 === 1 && a.length === b.length + 1))
   );
 }
 
@@ -74,7 +82,7 @@ function differences(ours: DicomJson, theirs: DicomJson, where: string, found: s
       else items.forEach((item, i) => differences(item, others[i], `${place}/${i}/`, found));
     } else if (a.vr === b.vr && a.BulkDataURI === undefined && b.BulkDataURI === undefined) {
       if (a.InlineBinary !== undefined || b.InlineBinary !== undefined) {
-        if ((a.InlineBinary ?? '') !== (b.InlineBinary ?? '')) found.push(`${place}: bytes`);
+        if (!sameBytes(a.InlineBinary ?? '', b.InlineBinary ?? '')) found.push(`${place}: bytes`);
       } else {
         const [x, y] = [a.Value ?? [], b.Value ?? []].map((values) => JSON.stringify(values.map(simplify)));
         if (x !== y && x.replace(/""/g, '') !== y.replace(/""/g, '')) found.push(`${place}: ${x} and ${y}`);
@@ -107,7 +115,7 @@ describe('DICOM JSON beside pydicom', () => {
         if (!REFUSED.has(name)) found.push(`${name}: refused, ${(error as Error).message}`);
         continue;
       }
-      if (!json || KNOWN_DIFFERENCES.has(name)) continue;
+      if (!json) continue;
       compared++;
       differences(ours, json, `${name} `, found);
     }
@@ -121,7 +129,7 @@ describe('DICOM JSON beside pydicom', () => {
     const found: string[] = [];
     described.forEach(({ path, json, error }, i) => {
       expect([paths[i], error]).toEqual([paths[i], undefined]);
-      if (!KNOWN_DIFFERENCES.has(paths[i])) differences(ourJson(path), json as DicomJson, `${paths[i]} `, found);
+      differences(ourJson(path), json as DicomJson, `${paths[i]} `, found);
     });
     expect(found).toEqual([]);
   });
@@ -146,7 +154,11 @@ describe('DICOM JSON beside pydicom', () => {
       const found: string[] = [];
       described.forEach(({ json, error, syntax }, i) => {
         expect([made[i].path, error, transferSyntax(syntax ?? '').native]).toEqual([made[i].path, undefined, true]);
-        differences(ourJson(made[i].original), json as DicomJson, `${made[i].original} as ${syntax} `, found);
+        const place = `${made[i].original} as ${syntax} `;
+        const different: string[] = [];
+        differences(ourJson(made[i].original), json as DicomJson, place, different);
+        // pydicom gives binary values in the file's byte order.
+        found.push(...different.filter((text) => syntax !== EXPLICIT_VR_BE || !text.endsWith(': bytes')));
       });
       expect(found).toEqual([]);
     } finally {
@@ -155,8 +167,11 @@ describe('DICOM JSON beside pydicom', () => {
   });
 });
 
-/** Files of the package that are broken on purpose, and refused. */
-const REFUSED = new Set<string>([]);
-
-/** Files where pydicom and we read differently for a reason that is written here. */
-const KNOWN_DIFFERENCES = new Set<string>([]);
+/** Files of the package that are broken on purpose (truncated, no DICOM, an item longer than its sequence): refused. */
+const REFUSED = new Set([
+  'test_files/MR_truncated.dcm',
+  'test_files/dicomdirtests/DICOMDIR-nooffset',
+  'test_files/dicomdirtests/TINY_ALPHA/README',
+  'test_files/no_meta.dcm',
+  'test_files/rtplan_truncated.dcm',
+]);
