@@ -11,7 +11,8 @@ const { packages } = JSON.parse(readFileSync(join(root, 'tools', 'versions.json'
 const pins = Object.entries(packages).map(([name, version]) => `${name}==${version}\n`);
 const hash = createHash('sha256').update(pins.join('')).digest('hex').slice(0, 12);
 const cache =
-  process.env.ARCHIPELAGO_TOOLS || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'archipelago', 'tools');
+  process.env.ARCHIPELAGO_TOOLS ||
+  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'archipelago', 'tools');
 const python = join(cache, `python-peers-${hash}`, 'bin', 'python');
 if (!existsSync(python)) {
   console.error('the Python peers are not installed: run tools/setup/python-peers.sh');

@@ -16,7 +16,8 @@ function resolves(from, name) {
   for (let folder = from; ; folder = folder.replace(/(^|\/)node_modules\/(@[^/]+\/)?[^/]+$/, '')) {
     const path = `${folder === '' ? '' : `${folder}/`}node_modules/${name}`;
     if (packages[path]) return true;
-    if (folder === '' || !folder.includes('node_modules')) return folder !== '' && Boolean(packages[`node_modules/${name}`]);
+    if (folder === '' || !folder.includes('node_modules'))
+      return folder !== '' && Boolean(packages[`node_modules/${name}`]);
   }
 }
 
@@ -24,7 +25,8 @@ for (const [path, entry] of Object.entries(packages)) {
   for (const name of Object.keys(entry.optionalDependencies ?? {})) {
     if (!resolves(path, name)) mistakes.push(`${path || 'package.json'}: optional ${name} is not in package-lock.json`);
   }
-  if (entry.resolved?.startsWith('http')) mistakes.push(`${path}: package-lock.json names where it was downloaded from`);
+  if (entry.resolved?.startsWith('http'))
+    mistakes.push(`${path}: package-lock.json names where it was downloaded from`);
 }
 if (mistakes.length > 0) {
   console.error(mistakes.join('\n'));
