@@ -1,2 +1,3 @@
 export * from './object-store';
 export * from './postgres';
+export * from './objects';
