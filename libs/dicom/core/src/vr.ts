@@ -123,14 +123,17 @@ export function parseIntegerString(value: string): number | undefined {
   return /^[+-]?\d+(\.0*)?$/.test(trimmed) ? Number(trimmed) : undefined;
 }
 
+/** The greatest number that 16 characters can say without rounding up to infinity. */
+const LARGEST_DS = 1.797693134e308;
+
 /** A number as DS, at most 16 characters (PS3.5 section 6.2), as near as 16 characters allow. */
 export function formatDecimalString(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError('DS holds finite numbers only');
-  const plain = String(value);
-  if (plain.length <= 16) return plain;
-  for (let digits = 15; digits > 0; digits--) {
-    const shorter = String(Number(value.toPrecision(digits)));
-    if (shorter.length <= 16) return shorter;
+  const bounded = Math.min(LARGEST_DS, Math.max(-LARGEST_DS, value));
+  for (let digits = 17; digits > 1; digits--) {
+    const number = digits === 17 ? bounded : Number(bounded.toPrecision(digits));
+    const text = String(number).replace('e+', 'e');
+    if (text.length <= 16 && Number.isFinite(number)) return text;
   }
-  return value.toExponential(8);
+  return bounded.toExponential(1);
 }

@@ -6,7 +6,7 @@ import {
   IMPLICIT_VR_LE,
   tagToHex,
 } from '@archipelago/dicom-core';
-import { DatasetError, HeaderReader, readHeader, writeDataset, type HeaderResult } from './index';
+import { DatasetError, HeaderReader, readHeader, writeDataset } from './index';
 import {
   explicitElement,
   implicitElement,
@@ -18,7 +18,7 @@ import {
   UNDEFINED,
 } from './test-support/bytes';
 import { randomDataset, Seeded } from './test-support/random-dataset';
-import { readInChunks, readWhole } from './test-support/read';
+import { essence, readInChunks, readWhole } from './test-support/read';
 
 const NATIVE = [IMPLICIT_VR_LE, EXPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE];
 const JPEG = '1.2.840.10008.1.2.4.50';
@@ -31,11 +31,6 @@ function errorOf(action: () => unknown): DatasetError {
     return error as DatasetError;
   }
   throw new Error('no error');
-}
-
-/** The whole result as one text: cheap to compare many times. */
-function essence({ header, headerDigest, ...rest }: HeaderResult): string {
-  return JSON.stringify({ ...rest, header: header.toString('latin1'), digest: headerDigest.toString('hex') });
 }
 
 describe('HeaderReader', () => {

@@ -25,3 +25,8 @@ export async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
 export async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size));
 }
+
+/** The whole result as one text: cheap to compare many times. */
+export function essence({ header, headerDigest, ...rest }: HeaderResult): string {
+  return JSON.stringify({ ...rest, header: header.toString('latin1'), digest: headerDigest.toString('hex') });
+}
