@@ -39,7 +39,6 @@ export class ServerConnection implements UpperLayerUser {
   private over = false;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  lastActive = Date.now();
 
   constructor(
     private readonly host: ConnectionHost,
@@ -54,6 +53,11 @@ export class ServerConnection implements UpperLayerUser {
   /** Nothing in work: may be ended without harm. */
   get idle(): boolean {
     return !this.session || this.session.idle;
+  }
+
+  /** When the last byte of the peer came, or its request was still in work; in ms since the epoch. */
+  get lastActive(): number {
+    return this.layer.lastReadAt;
   }
 
   abort(message: string): void {

@@ -145,12 +145,13 @@ export class DimseServer implements ConnectionHost {
     const closed = new Promise<void>((resolve) => (server?.listening ? server.close(() => resolve()) : resolve()));
     for (const connection of [...this.loose]) connection.drop('server closes');
     for (const raw of this.handshakes.values()) raw.destroy();
-    const end = Date.now() + graceMs;
+    const begin = Date.now();
+    const end = begin + graceMs;
     while (this.associatedOnes.size > 0 && Date.now() < end) {
       const now = Date.now();
       for (const connection of [...this.associatedOnes]) {
-        if (!connection.idle) connection.lastActive = now;
-        else if (now - connection.lastActive > QUIET_MS) connection.abort('server closes');
+        const quiet = now - Math.max(begin, connection.lastActive);
+        if (connection.idle && quiet > QUIET_MS) connection.abort('server closes');
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(25, Math.max(1, end - now))));
     }

@@ -77,13 +77,13 @@ export class MessageSender {
   ): Promise<void> {
     const source = new Lookahead(body);
     let sent = 0;
-    let parts: Buffer[] | undefined;
+    let left = false;
     this.streaming = true;
     try {
       await source.start();
       if (source.done) throw new UsageError('data set without a byte');
-      parts = this.commandParts(contextId, command);
-      for (;;) {
+      let parts = this.commandParts(contextId, command);
+      for (let batch = 0; ;) {
         const gathered = source.take(this.fragment) ?? (await source.gather(this.fragment));
         const last = source.done;
         sent += gathered.bytes;
@@ -91,16 +91,20 @@ export class MessageSender {
           throw new UsageError(`data set of another length than given (${length} bytes)`);
         }
         parts.push(this.header(contextId, last, gathered.bytes), ...gathered.parts);
+        batch += gathered.bytes;
+        // Peers that take small PDUs only: what is at hand goes in one write.
+        if (!last && batch < MAX_SEND_PDU && source.atHand(this.fragment)) continue;
+        left = true;
         this.layer.send(parts);
         parts = [];
+        batch = 0;
         const wait = this.layer.drained();
         if (wait) await wait;
         if (last) return;
       }
     } catch (error) {
       source.close();
-      // Nothing has left yet as long as the command itself waits in `parts`.
-      if (sent > 0 || (parts && parts.length === 0)) broken(error as Error);
+      if (left) broken(error as Error);
       throw error;
     } finally {
       this.streaming = false;
@@ -201,6 +205,11 @@ class Lookahead {
     if (current.length <= size) return undefined;
     this.current = current.subarray(size);
     return { parts: [current.subarray(0, size)], bytes: size };
+  }
+
+  /** take() will give a fragment. */
+  atHand(size: number): boolean {
+    return this.current !== undefined && this.current.length > size;
   }
 
   /** Up to `size` bytes from as many pieces as that takes; what is gathered are views, nothing is copied. */

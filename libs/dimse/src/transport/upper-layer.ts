@@ -95,6 +95,10 @@ export class UpperLayer implements Effects, ReceiverHandler {
     return this.machine.state;
   }
 
+  get lastReadAt(): number {
+    return this.lastRead;
+  }
+
   /** Acceptor: takes over an open connection (Evt5). */
   accept(socket: AnySocket): void {
     this.attach(socket);
