@@ -5,3 +5,4 @@ export * from './ingest/pack-answered.v1';
 export * from './catalog/instance-stored.v1';
 export * from './catalog/search.v1';
 export * from './catalog/locate.v1';
+export * from './ingest/sweep-start.v1';

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { defineConfig, envInteger, type ConfigOf } from '@archipelago/platform-service';
+import { parseObjectStore } from '@archipelago/platform-storage';
+
+function isObjectStore(text: string): boolean {
+  try {
+    parseObjectStore(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const ingestConfig = defineConfig(
+  'ingest',
+  z.object({
+    home: z.string().default('./data'),
+    objectStore: z.string().refine(isObjectStore, 'fs:<dir> or s3:http(s)://host:port/bucket').optional(),
+    /** Packs indexed at once by this process. */
+    concurrency: envInteger(1, 64).default(4),
+    /** Minutes between sweeps, whoever runs them; 0 leaves them to commands. */
+    sweepMinutes: envInteger(0, 100_000).default(60),
+  }),
+  {
+    home: 'ARCHIPELAGO_HOME',
+    objectStore: 'ARCHIPELAGO_OBJECT_STORE',
+    concurrency: 'ARCHIPELAGO_INGEST_CONCURRENCY',
+    sweepMinutes: 'ARCHIPELAGO_SWEEP_MINUTES',
+  },
+);
+export type IngestConfig = ConfigOf<typeof ingestConfig>;

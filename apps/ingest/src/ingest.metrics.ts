@@ -1,0 +1,48 @@
+import { Injectable } from '@nestjs/common';
+import type { IndexPackResult } from '@archipelago/catalog-store';
+import { MetricsRegistry } from '@archipelago/platform-service';
+import { IngestRepository } from './ingest.repository';
+
+@Injectable()
+export class IngestMetrics {
+  readonly seconds;
+  readonly commitSeconds;
+  readonly answers;
+  readonly instances;
+  readonly sweep;
+  readonly quarantined;
+
+  constructor(registry: MetricsRegistry, repository: IngestRepository) {
+    this.seconds = registry.histogram({ name: 'archipelago_ingest_pack_seconds', help: 'From message to commit, per pack' });
+    this.commitSeconds = registry.histogram({ name: 'archipelago_ingest_delay_seconds', help: 'From sealing a pack to its commit' });
+    this.answers = registry.counter({
+      name: 'archipelago_ingest_answers_total', help: 'Answers to announcements', labelNames: ['outcome'],
+    });
+    this.instances = registry.counter({
+      name: 'archipelago_ingest_instances_total', help: 'Instances by what became of them', labelNames: ['result'],
+    });
+    this.sweep = registry.counter({
+      name: 'archipelago_ingest_sweep_packs_total', help: 'Packs looked at by sweeps', labelNames: ['result'],
+    });
+    const quarantined = registry.gauge({
+      name: 'archipelago_ingest_quarantined_packs', help: 'Packs that could not be read: above 0 is an alarm',
+      async collect() {
+        try {
+          quarantined.set(await repository.quarantinedCount());
+        } catch {
+          // the database is away: the last known value stays
+        }
+      },
+    });
+    this.quarantined = quarantined;
+  }
+
+  indexed(result: IndexPackResult, seconds: number, sealedAt: string): void {
+    this.seconds.observe(seconds);
+    this.commitSeconds.observe(Math.max(0, (Date.now() - Date.parse(sealedAt)) / 1000));
+    this.instances.inc({ result: 'new' }, result.newInstances);
+    this.instances.inc({ result: 'duplicate' }, result.duplicates);
+    this.instances.inc({ result: 'difference' }, result.differences);
+    this.instances.inc({ result: 'held-back' }, result.heldBack);
+  }
+}

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { Module } from '@nestjs/common';
+import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
+import { InstanceStored, PackSealed, StudyUpdated, SweepStart } from '@archipelago/contracts';
+import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
+import { HealthRegistry } from '@archipelago/platform-service';
+import { createObjectStore, PostgresModule, type ObjectStore } from '@archipelago/platform-storage';
+import { AnswerService } from './answer.service';
+import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
+import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
+import { ingestConfig, type IngestConfig } from './ingest.config';
+import { IngestMetrics } from './ingest.metrics';
+import { IngestRepository } from './ingest.repository';
+import { INGEST_SCHEMA } from './ingest.schema';
+import { IngestService } from './ingest.service';
+import { OBJECT_STORE } from './ingest.tokens';
+import { PixelComparison } from './pixel-comparison';
+import { SweepService } from './sweep.service';
+
+@Module({
+  imports: [
+    PostgresModule.forFeature(CATALOG_SCHEMA),
+    PostgresModule.forFeature(INGEST_SCHEMA),
+    BusStoreModule,
+    BusModule.forFeature({ handles: [PackSealed, SweepStart], publishes: [InstanceStored, StudyUpdated] }),
+  ],
+  controllers: [OnPackSealedHandler, OnSweepStartHandler],
+  providers: [
+    ingestConfig.provider(),
+    {
+      provide: OBJECT_STORE,
+      inject: [ingestConfig.KEY, HealthRegistry],
+      useFactory: (config: IngestConfig, health: HealthRegistry): ObjectStore => {
+        const store = createObjectStore(config.objectStore ?? `fs:${join(config.home, 'objects')}`);
+        health.register('object-store', async () => {
+          await store.ping();
+          return { status: 'up' };
+        });
+        return store;
+      },
+    },
+    IngestRepository,
+    IngestMetrics,
+    PixelComparison,
+    IngestService,
+    AnswerService,
+    SweepService,
+  ],
+  exports: [IngestService, SweepService],
+})
+export class IngestModule {}

@@ -1,0 +1,39 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import type { SchemaPart } from '@archipelago/platform-storage';
+
+/** Tables that only ingest writes, beside the catalog's. */
+export class IngestTables1763856000001 implements MigrationInterface {
+  name = 'IngestTables1763856000001';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE quarantined_pack (
+        pack_id    uuid PRIMARY KEY,
+        edge_id    uuid NOT NULL,
+        site       text NOT NULL,
+        store      text NOT NULL,
+        key        text NOT NULL,
+        code       text NOT NULL,
+        reason     text NOT NULL,
+        state      text NOT NULL CHECK (state IN ('suspect', 'quarantined', 'healed')),
+        failures   integer NOT NULL DEFAULT 1,
+        first_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+        last_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+      )`);
+    await runner.query(`
+      CREATE TABLE ingest_sweep (
+        id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        store       text NOT NULL,
+        deep        boolean NOT NULL,
+        started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+        finished_at timestamptz,
+        result      jsonb
+      )`);
+  }
+
+  async down(): Promise<void> {
+    throw new Error('migrations are forward-only');
+  }
+}
+
+export const INGEST_SCHEMA: SchemaPart = { name: 'ingest', migrations: [IngestTables1763856000001] };

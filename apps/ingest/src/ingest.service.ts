@@ -1,0 +1,161 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
+import { datasetHeaderView, DEFAULT_IDENTITY_RULES } from '@archipelago/catalog-model';
+import { indexPack, recordPackLocation, type IndexPackResult } from '@archipelago/catalog-store';
+import { readHeader } from '@archipelago/dicom-encoding';
+import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
+import { claimInbox, outboxEvent, OutboxRelay, writeOutbox, type OutboxEvent } from '@archipelago/platform-bus';
+import { ARCHIPELAGO_CONFIG, classifyError, Logger, PermanentError, TransientError, type ArchipelagoConfig } from '@archipelago/platform-service';
+import { Database, ObjectNotFoundError, ObjectRangeError, type ObjectStore, type SqlClient } from '@archipelago/platform-storage';
+import { IngestMetrics } from './ingest.metrics';
+import { IngestRepository } from './ingest.repository';
+import { CONSUMER, OBJECT_STORE } from './ingest.tokens';
+import { PixelComparison } from './pixel-comparison';
+
+export interface Cause {
+  eventId: string;
+  trace?: string;
+}
+
+type Answer = Pick<PackAnsweredV1, 'outcome' | 'code' | 'reason'>;
+
+/** The stored bytes are not those announced: the edge still has them. */
+class PackDamagedError extends PermanentError {}
+
+/** Packs into catalog rows and events. Decides the answer to each announcement; sends nothing itself. */
+@Injectable()
+export class IngestService {
+  constructor(
+    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig,
+    private readonly database: Database,
+    private readonly repository: IngestRepository,
+    private readonly pixels: PixelComparison,
+    private readonly relay: OutboxRelay,
+    private readonly metrics: IngestMetrics,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * The answer for one announcement; its effects, if any, are committed when this resolves.
+   * @throws TransientError store or database away: answer `pending` and try again
+   * @throws BugError also `pending`: the message becomes a dead letter, the edge keeps the segment
+   */
+  async ingest(announcement: PackSealedV1, cause: Cause): Promise<PackAnsweredV1> {
+    const answer = await this.decide(announcement, cause);
+    this.metrics.answers.inc({ outcome: answer.outcome });
+    return { packId: announcement.packId, edgeId: announcement.edgeId, ...answer };
+  }
+
+  private async decide(a: PackSealedV1, cause: Cause): Promise<Answer> {
+    const started = process.hrtime.bigint();
+    if (a.store !== this.store.name) {
+      throw new TransientError('store-unknown', 'this process reads another object store than the pack lies in');
+    }
+    const known = await this.repository.knownPack(a.packId, a.store);
+    if (known !== null && known.sha256 !== a.sha256) {
+      return { outcome: 'rejected', code: 'pack-conflict', reason: 'another pack with this id is in the catalog' };
+    }
+    if (known?.present === true) return { outcome: 'indexed' };
+    let tail: PackTail;
+    try {
+      tail = await this.readTail(a);
+      if (known !== null) {
+        // in the catalog, but lost in the store: it was sent again
+        await recordPackLocation(this.database, a);
+        return { outcome: 'indexed' };
+      }
+    } catch (error) {
+      return this.unreadable(a, error);
+    }
+    let result: IndexPackResult | null;
+    try {
+      result = await this.commit(a, tail, cause);
+    } catch (error) {
+      const classified = classifyError(error);
+      if (classified.kind !== 'permanent') throw error;
+      return this.quarantine(a, classified.code, classified.message, true);
+    }
+    if (result !== null) {
+      this.relay.nudge();
+      this.metrics.indexed(result, Number(process.hrtime.bigint() - started) / 1e9, a.sealedAt);
+      this.logger.info('pack indexed', {
+        packId: a.packId, entries: a.entries, instances: result.newInstances, duplicates: result.duplicates,
+        differences: result.differences, ms: Math.round(Number(process.hrtime.bigint() - started) / 1e6),
+      });
+    }
+    return { outcome: 'indexed' };
+  }
+
+  private async readTail(a: PackSealedV1): Promise<PackTail> {
+    if (a.tailOffset > a.bytes || a.bytes - a.tailOffset > LIMITS.tailBytes) {
+      throw new PackFormatError('the announcement names no possible tail');
+    }
+    const stat = await this.store.stat(a.key);
+    if (stat === null) throw new PackDamagedError('pack-missing', 'not in the object store');
+    if (stat.bytes !== a.bytes) throw new PackDamagedError('pack-damaged', `${stat.bytes} bytes are stored, ${a.bytes} were announced`);
+    const tail = await PackTail.parse(await this.store.readRange(a.key, a.tailOffset, a.bytes), a.bytes);
+    if (tail.index.packId !== a.packId || tail.sha256 !== a.sha256) {
+      throw new PackDamagedError('pack-damaged', 'the stored pack is not the one announced');
+    }
+    return tail;
+  }
+
+  /** ONE transaction: inbox, catalog rows, outbox. Null: done before. */
+  private async commit(a: PackSealedV1, tail: PackTail, cause: Cause): Promise<IndexPackResult | null> {
+    return this.database.withTransaction(async (client) => {
+      if (!(await claimInbox(client, CONSUMER, cause.eventId))) return null;
+      const result = await indexPack(client, {
+        announcement: a,
+        index: tail.index,
+        header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
+        comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
+        defaultIssuer: (entry) => this.issuerOf(entry.source, entry.callingAeTitle),
+        identity: { sharedPatientIds: [...DEFAULT_IDENTITY_RULES.sharedPatientIds, ...this.config.sharedPatientIds] },
+      });
+      if (result.already) return null;
+      await this.writeEvents(client, a, result, cause);
+      return result;
+    });
+  }
+
+  /** Assigning authority of ids that the object does not qualify: of the archive it came from, else of its sender. */
+  private issuerOf(source: string, callingAeTitle: string): string {
+    const archive = this.config.archives.find((one) => one.name === source);
+    const peer = this.config.peers.find((one) => one.aeTitle === callingAeTitle);
+    return archive?.issuer ?? peer?.issuer ?? this.config.issuer ?? '';
+  }
+
+  private async writeEvents(client: SqlClient, a: PackSealedV1, result: IndexPackResult, cause: Cause): Promise<void> {
+    const common = { site: a.site, cause: cause.eventId, ...(cause.trace === undefined ? {} : { trace: cause.trace }) };
+    const events: OutboxEvent[] = result.studies.flatMap((study) => [
+      outboxEvent({
+        ...common,
+        contract: InstanceStored,
+        payload: {
+          packId: a.packId, studyId: study.studyId, seriesIds: study.seriesIds, instances: study.newInstances,
+          origin: study.origin, source: study.source,
+        },
+      }),
+      outboxEvent({ ...common, contract: StudyUpdated, payload: { studyId: study.studyId, revision: study.revision } }),
+    ]);
+    await writeOutbox(client, events);
+  }
+
+  private async unreadable(a: PackSealedV1, error: unknown): Promise<Answer> {
+    if (error instanceof PackDamagedError && error.code === 'pack-missing') {
+      return { outcome: 'resend', code: error.code, reason: error.message };
+    }
+    if (error instanceof ObjectNotFoundError) return { outcome: 'resend', code: 'pack-missing', reason: 'not in the object store' };
+    const damaged = error instanceof PackDamagedError || error instanceof ObjectRangeError || error instanceof PackFormatError;
+    if (!damaged) throw error;
+    return this.quarantine(a, error.code, error.message, false);
+  }
+
+  /** Damage in the store heals by sending again; a pack that stays unreadable, or cannot be indexed, needs a person. */
+  private async quarantine(a: PackSealedV1, code: string, reason: string, certain: boolean): Promise<Answer> {
+    const quarantined = await this.repository.noteUnreadable(a, code, reason, certain);
+    this.logger.error(quarantined ? 'pack quarantined' : 'pack damaged in the store, asked for again', { packId: a.packId, code, key: a.key });
+    return { outcome: quarantined ? 'rejected' : 'resend', code, reason };
+  }
+}

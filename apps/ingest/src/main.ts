@@ -1,0 +1,3 @@
+import { bootstrap } from '@archipelago/platform-service';
+import { IngestModule } from './ingest.module';
+void bootstrap(IngestModule, { service: 'ingest' });
