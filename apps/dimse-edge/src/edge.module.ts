@@ -1,4 +1,4 @@
-import { Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { PackSealed } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import { Bus, BusModule } from '@archipelago/platform-bus';
@@ -40,11 +40,16 @@ import { StoreService } from './store/store.service';
     DimseListener,
   ],
 })
-export class EdgeModule implements OnApplicationBootstrap {
+export class EdgeModule implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly bus: Bus,
     private readonly health: HealthRegistry,
+    private readonly pool: PixelPool,
   ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.close();
+  }
 
   /** The edge goes on acknowledging while the bus is away: that makes it degraded, never not ready. */
   onApplicationBootstrap(): void {

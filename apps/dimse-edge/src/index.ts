@@ -1,2 +1,3 @@
 export * from './edge.module';
 export * from './edge.config';
+export * from './conformance';
