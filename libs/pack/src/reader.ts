@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import type { PackEntry, PackIndex } from './api';
 import { PackDigester, layoutOf } from './digest';
 import { decodeEntryJson, decodeIndex } from './entry-json';
-import { decompressHeader } from './encoding-port';
+import { decompressHeader } from '@archipelago/dicom-encoding';
 import { PackFormatError, PackIntegrityError } from './errors';
 import {
   FOOTER_BYTES,
@@ -46,7 +46,11 @@ export class PackTail {
 
   /** The header block of an entry, decompressed: canonical Explicit VR LE. @throws PackFormatError */
   header(entry: PackEntry): Buffer {
-    return decompressHeader(this.compressedHeader(entry), entry.headerRawLength);
+    try {
+      return decompressHeader(this.compressedHeader(entry), entry.headerRawLength);
+    } catch (cause) {
+      throw new PackFormatError(`entry ${entry.ordinal}: the header block cannot be inflated`, { cause });
+    }
   }
 
   compressedHeader(entry: PackEntry): Buffer {

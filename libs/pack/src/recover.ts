@@ -1,7 +1,7 @@
 import { copyFile, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PackEntry, SealedPack } from './api';
-import { decompressHeader } from './encoding-port';
+import { decompressHeader } from '@archipelago/dicom-encoding';
 import { PackFormatError } from './errors';
 import { syncDirectory } from './file-ops';
 import { buildTail } from './seal';

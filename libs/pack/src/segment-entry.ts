@@ -1,5 +1,5 @@
 import type { HeaderResult } from '@archipelago/dicom-encoding';
-import { compressHeader } from './encoding-port';
+import { compressHeader } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry } from './api';
 import { encodeEntryJson } from './entry-json';
 import { EntryStream } from './entry-stream';

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID, type Hash } from 'node:crypto';
 import { rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writePart10Meta } from './encoding-port';
+import { writePart10Meta } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry, SealedPack, SegmentWriter } from './api';
 import type { BlockPool } from './block-pool';
 import { packHash } from './digest';
