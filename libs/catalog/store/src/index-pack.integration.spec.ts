@@ -21,7 +21,7 @@ beforeEach(() => db.empty());
 const index = (input: ReturnType<typeof packOf>): Promise<IndexPackResult> => db.transaction((client) => indexPack(client, input));
 const store = (...samples: Sample[]): Promise<IndexPackResult> => index(packOf(samples));
 const differences = (): Promise<{ kind: string; subject: string }[]> => db.rows('SELECT kind, subject FROM difference ORDER BY id');
-const sums = (): Promise<object[]> => db.rows('SELECT study_instance_uid AS uid, patient_id AS id, series, instances FROM study ORDER BY id');
+const sums = (): Promise<object[]> => db.rows('SELECT study_instance_uid AS uid, patient_id AS id, series, instances FROM study ORDER BY study.id');
 const countOf = async (table: string): Promise<number> => Number((await db.rows<{ n: string }>(`SELECT count(*) AS n FROM ${table}`))[0]?.n);
 
 describe('indexPack', () => {

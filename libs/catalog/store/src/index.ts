@@ -9,3 +9,4 @@ export { search, PAGE_BYTES, type SearchOptions } from './read/search';
 export { locate } from './read/locate';
 export { issuerCondition } from './read/patient-id';
 export * from './recount';
+export { generateCatalog, type GenerateOptions } from './generate-catalog';
