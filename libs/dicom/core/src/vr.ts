@@ -132,8 +132,10 @@ export function formatDecimalString(value: number): string {
   const bounded = Math.min(LARGEST_DS, Math.max(-LARGEST_DS, value));
   for (let digits = 17; digits > 1; digits--) {
     const number = digits === 17 ? bounded : Number(bounded.toPrecision(digits));
-    const text = String(number).replace('e+', 'e');
-    if (text.length <= 16 && Number.isFinite(number)) return text;
+    if (!Number.isFinite(number)) continue;
+    const forms = [String(number), number.toExponential()].map((text) => text.replace('e+', 'e'));
+    const fitting = forms.find((text) => text.length <= 16);
+    if (fitting !== undefined) return fitting;
   }
   return bounded.toExponential(1);
 }

@@ -64,7 +64,9 @@ withSamples('the sample files (ARCHIPELAGO_SAMPLES or beside the checkout)', () 
           const bytes = await collect(transcodeNative(inPieces(dataset, 60_000), from, to));
           const result = readWhole(bytes, to);
           expect([file, to, result.headerDigest.equals(expected.headerDigest)]).toEqual([file, to, true]);
-          expect([file, to, result.pixel?.length]).toEqual([file, to, expected.pixel?.length]);
+          const pixels = expected.pixel?.length;
+          const even = pixels === undefined ? undefined : pixels + (pixels % 2);
+          expect([file, to, result.pixel?.length]).toEqual([file, to, even]);
           transcoded++;
         }
       }
