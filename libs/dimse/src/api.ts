@@ -97,7 +97,11 @@ export interface StoreRequest {
   readonly moveOriginatorAeTitle?: string;
   readonly moveOriginatorMessageId?: number;
 }
-/** Receives one dataset. Exactly one of end() or abort() is called after the writes. */
+/**
+ * Receives one dataset. Exactly one of end() or abort() is called, once, when no write is pending (but for a write that
+ * has not settled 5 s after the association's end). A sink that throws or rejects is aborted (in write) and the peer
+ * gets the failure status (StatusError: its own; else 0110) once the rest of the data set is drained.
+ */
 export interface StoreSink {
   /** Chunk views into the receive buffer: valid only until the returned promise settles (or until return, if none). */
   write(chunk: Buffer): void | Promise<void>;
@@ -140,7 +144,11 @@ export interface GetRequest extends QueryRequest {
   /** Sends one C-STORE-RQ on this association and waits for its response. Resolves with the peer's status. */
   store(op: StoreOperation): Promise<DimseStatus>;
 }
-/** One dataset to send. `body` yields the dataset bytes in the context's transfer syntax; exactly `length` of them if given. */
+/**
+ * One dataset to send. `body` yields the dataset bytes in the context's transfer syntax; exactly `length` of them if
+ * given. What it yields is sent as it is, without a copy, and read one piece ahead: the pieces must stay valid and
+ * unchanged until store() settles. A body that fails after its first piece left aborts the association.
+ */
 export interface StoreOperation {
   contextId: number;
   sopClassUid: string;

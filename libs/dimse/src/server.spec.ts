@@ -6,7 +6,7 @@ import { REJECTION } from './reasons';
 import { COMMAND, decodeCommandSet, NO_DATA_SET, WITH_DATA_SET, type CommandSet } from './session/command-set';
 import { StatusError } from './session/status-error';
 import { ScriptedPeer, sampleAssociateRq, sampleCommand, samplePData } from './testing/scripted-peer';
-import { startKit, type Kit } from './testing/server-kit';
+import { acceptAll, startKit, type Kit } from './testing/server-kit';
 import { UID } from './uids';
 
 const CT = '1.2.840.10008.5.1.4.1.1.2';
@@ -116,6 +116,27 @@ describe('making an association', () => {
     const second = await peer();
     second.send(sampleAssociateRq());
     expect([...(await second.pdu())!.body]).toEqual([0, 2, 3, 2]);
+  });
+
+  it('also those count whose application still thinks; the limit on silence can be set for each', async () => {
+    const go: (() => void)[] = [];
+    kit = await startKit(
+      {
+        associate: async (request) => {
+          await new Promise<void>((resolve) => go.push(resolve));
+          return { ...((await acceptAll(request)) as { accept: true; contexts: [] }), idleTimeoutMs: 150 };
+        },
+      },
+      { limits: { maxAssociations: 1 } },
+    );
+    const [first, second] = [await peer(), await peer()];
+    first.send(sampleAssociateRq());
+    await first.until(() => go.length === 1);
+    second.send(sampleAssociateRq());
+    expect([...(await second.pdu())!.body]).toEqual([0, 2, 3, 2]);
+    go[0]!();
+    expect((await first.pdu())?.type).toBe(2);
+    await expectAbort(first, 2, 0);
   });
 
   it('an item longer than the PDU aborts: invalid PDU parameter value', async () => {

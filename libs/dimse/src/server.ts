@@ -93,7 +93,8 @@ export class DimseServer implements ConnectionHost {
   // ---- connections --------------------------------------------------------------------------------------------
 
   hasRoom(): boolean {
-    return !this.closing && this.associatedOnes.size < this.limits.maxAssociations;
+    // Also those whose application still thinks about its answer count, the one that asks among them.
+    return !this.closing && this.connections.size - this.loose.size <= this.limits.maxAssociations;
   }
 
   unassociated(connection: ServerConnection, is: boolean): void {

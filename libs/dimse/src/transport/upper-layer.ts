@@ -113,7 +113,10 @@ export class UpperLayer implements Effects, ReceiverHandler {
 
   /** Local A-ASSOCIATE response, accepted (Evt7): the PDU to send. */
   acceptAssociation(pdu: Buffer, idleTimeoutMs?: number): void {
-    if (idleTimeoutMs !== undefined) this.idleTimeoutMs = idleTimeoutMs;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimeoutMs = idleTimeoutMs;
+      this.startWatch();
+    }
     this.machine.handle('Evt7', { pdu });
     this.touch();
   }
@@ -203,6 +206,11 @@ export class UpperLayer implements Effects, ReceiverHandler {
     this.socket.setKeepAlive(true, 60_000);
     this.rearm.call = quickAck(this.socket);
     this.touch();
+    this.startWatch();
+  }
+
+  private startWatch(): void {
+    clearInterval(this.watchTimer);
     const period = Math.max(10, Math.min(this.idleTimeoutMs, this.options.writeTimeoutMs) / 4);
     this.watchTimer = setInterval(() => this.watch(), period);
     this.watchTimer.unref();
