@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { INestApplication } from '@nestjs/common';
+import { PackAnswered, PackSealed, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
+import { recount } from '@archipelago/catalog-store';
+import { HeaderReader } from '@archipelago/dicom-encoding';
+import { Spool, type SealedPack } from '@archipelago/pack';
+import { Bus } from '@archipelago/platform-bus';
+import { createService } from '@archipelago/platform-service';
+import { createObjectStore, Database, type ObjectStore } from '@archipelago/platform-storage';
+import { generateStudy, startNats, startPostgres, type GeneratedInstance, type TestNats, type TestPostgres } from '@archipelago/testing';
+import { IngestModule, SweepService } from './index';
+
+jest.setTimeout(120_000);
+const EDGE = randomUUID();
+
+describe('ingest with a real NATS, PostgreSQL and object store', () => {
+  let nats: TestNats;
+  let postgres: TestPostgres;
+  let dir: string;
+  let app: INestApplication;
+  let spool: Spool;
+  let store: ObjectStore;
+  let database: Database;
+  const answers: PackAnsweredV1[] = [];
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'archipelago-ingest-'));
+    [nats, postgres] = await Promise.all([startNats(), startPostgres()]);
+    Object.assign(process.env, {
+      ARCHIPELAGO_NATS_URL: nats.url,
+      ARCHIPELAGO_DATABASE_URL: postgres.url,
+      ARCHIPELAGO_OBJECT_STORE: `fs:${join(dir, 'objects')}`,
+      ARCHIPELAGO_LOG_LEVEL: process.env['PROBE_LOG'] ?? 'silent',
+      ARCHIPELAGO_SWEEP_MINUTES: '0',
+    });
+    mkdirSync(join(dir, 'spool'));
+    store = createObjectStore(process.env['ARCHIPELAGO_OBJECT_STORE'] as string);
+    spool = await Spool.open({ dir: join(dir, 'spool'), site: 'main' });
+    await spool.recover();
+    app = await createService(IngestModule, { service: 'ingest' });
+    await app.init();
+    await app.startAllMicroservices();
+    database = app.get(Database);
+    app.get(Bus).subscribe(PackAnswered, {}, (answer) => void answers.push(answer));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  });
+  afterAll(async () => {
+    await app?.close();
+    await spool?.close();
+    await Promise.all([nats?.stop(), postgres?.stop()]);
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  async function packOf(instances: Iterable<GeneratedInstance>): Promise<SealedPack> {
+    const segment = spool.openSegment();
+    for (const instance of instances) {
+      const entry = await segment.begin({
+        origin: 'acquired', source: 'main', callingAeTitle: 'CT1', calledAeTitle: 'ARCHIPELAGO', remoteAddress: '127.0.0.1', site: 'main',
+        receivedAt: new Date().toISOString(), sopClassUid: instance.sopClassUid, sopInstanceUid: instance.sopInstanceUid,
+        transferSyntaxUid: instance.transferSyntaxUid, warnings: [],
+      });
+      const dataset = instance.dataset();
+      const reader = new HeaderReader(instance.transferSyntaxUid);
+      reader.push(dataset);
+      await entry.write(dataset);
+      await entry.commit(reader.end());
+    }
+    return (await segment.seal()) as SealedPack;
+  }
+
+  async function upload(pack: SealedPack): Promise<PackSealedV1> {
+    const key = `packs/main/2026/11/23/${pack.packId}.pack`;
+    await store.putFile(key, pack.path, pack);
+    const { packId, bytes, tailOffset, entries, sha256, sealedAt } = pack;
+    return { packId, edgeId: EDGE, site: 'main', store: store.name, key, bytes, tailOffset, entries, sha256, sealedAt, attempt: 1 };
+  }
+
+  async function announce(announcement: PackSealedV1): Promise<PackAnsweredV1> {
+    const from = answers.length;
+    await app.get(Bus).publish(PackSealed, announcement);
+    const end = Date.now() + 20_000;
+    for (;;) {
+      const answer = answers.slice(from).find((one) => one.packId === announcement.packId);
+      if (answer !== undefined) return answer;
+      if (Date.now() > end) throw new Error('no answer');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  const count = async (table: string): Promise<number> =>
+    Number((await database.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`)).rows[0]!.n);
+
+  it('indexes a pack once, and answers repeated announcements without effects', async () => {
+    const announcement = await upload(await packOf(generateStudy({ seed: 'a', count: 5, rows: 16, columns: 16 })));
+    expect(await announce(announcement)).toMatchObject({ outcome: 'indexed', edgeId: EDGE });
+    expect(await count('instance')).toBe(5);
+    const events = await count('outbox');
+    expect(events).toBe(2);
+    expect(await announce({ ...announcement, attempt: 2 })).toMatchObject({ outcome: 'indexed' });
+    expect([await count('instance'), await count('outbox'), await count('pack')]).toEqual([5, events, 1]);
+  });
+
+  it('a missing pack is asked for again, a damaged one once, then it is quarantined', async () => {
+    const pack = await packOf(generateStudy({ seed: 'b', count: 2, rows: 16, columns: 16 }));
+    const announcement = await upload(pack);
+    await store.delete(announcement.key);
+    expect(await announce(announcement)).toMatchObject({ outcome: 'resend', code: 'pack-missing' });
+    const broken = { ...announcement, key: announcement.key.replace('.pack', 'x.pack') };
+    await store.putBuffer(broken.key, Buffer.alloc(announcement.bytes, 7));
+    expect(await announce(broken)).toMatchObject({ outcome: 'resend', code: 'pack-format' });
+    expect(await announce(broken)).toMatchObject({ outcome: 'rejected', code: 'pack-format' });
+    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([{ state: 'quarantined' }]);
+    await store.delete(broken.key);
+    expect(await announce(await upload(pack))).toMatchObject({ outcome: 'indexed' });
+  });
+
+  it('the same UID with other pixels: both are kept, the difference is flagged', async () => {
+    const [one] = [...generateStudy({ seed: 'c', count: 1, rows: 16, columns: 16 })];
+    await announce(await upload(await packOf([one!])));
+    const other = one!.dataset();
+    other[other.length - 3]! ^= 1;
+    const changed = Object.create(one!, { dataset: { value: () => other } }) as GeneratedInstance;
+    const before = await count('difference');
+    expect(await announce(await upload(await packOf([changed])))).toMatchObject({ outcome: 'indexed' });
+    expect(await count('difference')).toBe(before + 1);
+  });
+
+  it('the sweep ingests the unknown, and asks for the missing and the damaged', async () => {
+    const unknown = await upload(await packOf(generateStudy({ seed: 'd', count: 3, rows: 16, columns: 16 })));
+    const gone = await upload(await packOf(generateStudy({ seed: 'e', count: 1, rows: 16, columns: 16 })));
+    const short = await packOf(generateStudy({ seed: 'f', count: 1, rows: 16, columns: 16 }));
+    const damaged = await upload(short);
+    for (const one of [gone, damaged]) await announce(one);
+    await store.delete(gone.key);
+    truncateSync(short.path, short.bytes - 1);
+    const from = answers.length;
+    const result = await app.get(SweepService).run({ deep: true, graceSeconds: 0 });
+    expect(result).toMatchObject({ ingested: 1, missing: 1, damaged: 1, refused: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const heard = answers.slice(from).map(({ packId, outcome, code }) => ({ packId, outcome, code }));
+    expect(heard).toEqual(
+      expect.arrayContaining([
+        { packId: unknown.packId, outcome: 'indexed', code: undefined },
+        { packId: gone.packId, outcome: 'resend', code: 'pack-missing' },
+        { packId: damaged.packId, outcome: 'resend', code: 'pack-damaged' },
+      ]),
+    );
+  });
+
+  it('conflicting packs at once: sums equal a recount', async () => {
+    const packs: PackSealedV1[] = [];
+    for (let i = 0; i < 4; i++) {
+      const instances = [...generateStudy({ seed: 'g', count: 40, seriesCount: 2, rows: 8, columns: 8 })];
+      packs.push(await upload(await packOf(i % 2 === 0 ? instances : instances.reverse().slice(5))));
+    }
+    const outcomes = await Promise.all(packs.map((one) => announce(one)));
+    expect(outcomes.map((one) => one.outcome)).toEqual(['indexed', 'indexed', 'indexed', 'indexed']);
+    expect(await recount(database)).toEqual([]);
+  });
+
+  it('a pack of 500 instances is committed within 200 ms of its message', async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const announcement = await upload(await packOf(generateStudy({ seed: `h${round}`, count: 500, rows: 4, columns: 4 })));
+      const started = performance.now();
+      expect(await announce(announcement)).toMatchObject({ outcome: 'indexed' });
+      times.push(Math.round(performance.now() - started));
+    }
+    process.stdout.write(`500 instances, announcement to answer: ${times.join(', ')} ms\n`);
+    // the machine of the test may be busy: the bench holds the bound of 200 ms, here the best of four within twice that
+    expect(Math.min(...times)).toBeLessThan(400);
+  });
+});
