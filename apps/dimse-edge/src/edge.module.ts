@@ -58,6 +58,5 @@ export class EdgeModule implements OnApplicationBootstrap, OnApplicationShutdown
         ? { status: 'up' as const }
         : { status: 'degraded' as const, reason: 'NATS cannot be reached: packs wait on the spool, queries fail' };
     this.health.register('nats', nats, { critical: false });
-    this.health.unregister('bus-topology');
   }
 }

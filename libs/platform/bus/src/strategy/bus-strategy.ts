@@ -101,7 +101,8 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       if ('event' in registration.extras) this.addConsumer(registration, registration.extras);
       else this.addResponder(registration, registration.extras);
     }
-    this.health.register('bus-topology', () => this.topologyHealth());
+    // a process that handles nothing can do its work without streams and consumers
+    this.health.register('bus-topology', () => this.topologyHealth(), { critical: this.registrations.length > 0 });
     try {
       await this.connection.ready(this.config.startWaitSeconds * 1000);
       await this.ensureAll();
