@@ -35,13 +35,17 @@ export interface HeaderResult {
   /**
    * The header in canonical encoding: Explicit VR LE, every sequence and item with undefined length, group lengths
    * and (FFFC,FFFC) dropped, left-out values with length 0, elements after the pixel data included. Not compressed.
+   * README.md, "Canonical header", says it exactly.
    */
   header: Buffer;
-  /** SHA-256 over (tag, value) without group lengths, padding, VR and byte order: equal in every encoding. */
+  /**
+   * SHA-256 over (tag, value) without group lengths, padding, VR and byte order: equal in every encoding. Long values
+   * enter by their own digest, of the pixel data only the presence. README.md, "Header digest".
+   */
   headerDigest: Buffer;
   leftOut: LeftOutValue[];
   pixel: PixelTable | null;
-  /** Total bytes of the dataset. */
+  /** Bytes pushed. Of a deflated dataset these are the deflated ones, while every offset counts inflated bytes. */
   length: number;
   /** Identity as found in the dataset (trimmed; empty string when absent). */
   sopClassUid: string;

@@ -28,6 +28,7 @@ export class HeaderReader implements HeaderReaderLike {
   private readonly tokenizer: Tokenizer;
   private readonly inflater: Inflater | undefined;
   private pushed = 0;
+  private ended = false;
 
   constructor(
     readonly transferSyntaxUid: string,
@@ -45,6 +46,7 @@ export class HeaderReader implements HeaderReaderLike {
 
   /** @throws DatasetError when the bytes cannot be a dataset in the given transfer syntax, or pass a limit */
   push(chunk: Buffer): void {
+    if (this.ended) throw new Error('the reader has ended');
     this.pushed += chunk.length;
     if (this.inflater) this.inflater.push(chunk);
     else this.tokenizer.push(chunk);
@@ -52,11 +54,13 @@ export class HeaderReader implements HeaderReaderLike {
 
   /** @throws DatasetError when the dataset stops in the middle of an element, item, sequence or deflate stream */
   end(): HeaderResult {
+    if (this.ended) throw new Error('the reader has ended');
+    this.ended = true;
     if (this.pushed === 0) throw new DatasetError('truncated', 0, 0, 'no bytes');
     this.inflater?.end();
     this.tokenizer.end();
     const { sink, tokenizer } = this;
-    const warnings = [...tokenizer.warnings];
+    const warnings = [...tokenizer.warnings, ...sink.identity.charsetWarnings];
     // One byte after the deflate stream makes its length even (PS3.5 A.5).
     if (this.inflater && this.inflater.trailing > 1) warnings.push('trailing-bytes');
     const pixel = sink.pixelTable(this.transferSyntaxUid);

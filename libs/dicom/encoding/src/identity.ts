@@ -15,7 +15,7 @@ export class Identity {
   note(tag: number, bytes: Buffer, start: number, end: number): void {
     switch (tag) {
       case 0x00080005:
-        this.charset = bytes.toString('latin1', start, end);
+        if (this.first(32)) this.charset = bytes.toString('latin1', start, end);
         break;
       case 0x00080016:
         if (this.first(1)) this.sopClassUid = uid(bytes, start, end);
@@ -43,6 +43,11 @@ export class Identity {
   get patientId(): string {
     if (!this.patient) return '';
     return splitValues(charsetOf(this.charset).decode(this.patient, 'LO'), 'LO')[0] ?? '';
+  }
+
+  /** What is odd about the dataset's SpecificCharacterSet. */
+  get charsetWarnings(): readonly string[] {
+    return this.charset === '' ? [] : charsetOf(this.charset.trim()).warnings;
   }
 
   private first(bit: number): boolean {

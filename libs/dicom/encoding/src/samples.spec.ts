@@ -28,6 +28,7 @@ const EXPECTED: Record<string, { error: string } | { warnings: string[] }> = {
   'derived/sequence_without_delimiter.dcm': { error: 'missing-item' },
   'derived/trailing_garbage.dcm': { warnings: ['trailing-bytes'] },
   'derived/truncated_in_header.dcm': { error: 'truncated' },
+  'derived/unknown_charset.dcm': { warnings: ['unknown-charset'] },
   'derived/unknown_vr.dcm': { warnings: ['unknown-vr'] },
   'derived/zero_bytes.dcm': { error: 'not-dicom' },
 };
