@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CHARACTER_SETS, KINDS, TRANSFER_SYNTAXES, generateArchive, writeInstance } from '@archipelago/testing';
+import { CHARACTER_SETS, KINDS, TRANSFER_SYNTAXES, generateArchive, prepareGenerator, writeInstance } from '@archipelago/testing';
 
 const HELP = `Usage: npm run generate -- --out DIR [options]
 
@@ -23,7 +23,7 @@ function number(value: string | undefined, fallback: number | undefined): number
   return parsed;
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const names = ['out', 'kind', 'count', 'series', 'studies', 'seed', 'syntax', 'charset', 'rows', 'columns', 'frames'] as const;
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
   const { values } = parseArgs({ options: { ...options, json: { type: 'boolean' }, help: { type: 'boolean' } } });
@@ -34,6 +34,7 @@ function main(): void {
     return;
   }
   mkdirSync(text.out, { recursive: true });
+  await prepareGenerator();
   const started = process.hrtime.bigint();
   let files = 0;
   let bytes = 0;
@@ -62,9 +63,7 @@ function main(): void {
   if (!text.json) process.stdout.write(`${files} files, ${bytes} bytes, ${seconds.toFixed(2)} s in ${text.out}\n`);
 }
 
-try {
-  main();
-} catch (error) {
+main().catch((error: unknown) => {
   process.stderr.write(`generate: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
-}
+});
