@@ -76,7 +76,7 @@ export class FsObjectStore implements ObjectStore {
         await make();
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
-        const { repair, ...kept } = expect;
+        const kept = { ...expect, repair: false };
         if (!(await this.alreadyThere(key, target, source, kept))) throw new ObjectConflictError(key, { cause: error });
       }
     }
