@@ -1,6 +1,8 @@
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import { indexPack } from './write/index-pack';
 import type { IndexPackResult } from './write/index-pack.types';
+import { studiesChangedSince } from './changes';
+import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
 import { ct, dicom, packOf, type Sample } from './spec-kit';
 import { SpecDatabase } from './spec-database';
@@ -148,6 +150,47 @@ describe('indexPack', () => {
     expect(await db.rows("SELECT name_alphabetic AS n, attributes #>> '{00081030,Value,0}' AS d, study_date FROM study")).toEqual([
       { n: "o'brien^\ufffdzoe", d: `'; DROP TABLE study; -- "\\`, study_date: null },
     ]);
+  });
+
+  it('rebuilds the presentation equal to what indexing made, ids kept', async () => {
+    const packs = [
+      packOf([{ header: ct('1', 1, 1), pixels: 'a' }, { header: ct('1', 1, 2) }, { header: ct('2', 1, 1, { '00100020': null }) }]),
+      packOf([{ header: ct('1', 1, 1), pixels: 'b' }, { header: ct('1', 1, 2), encoding: 'x' }, { header: ct('1', 2, 3, { '00100020': 'OTHER' }) }]),
+      packOf([{ header: ct('3', 1, 1), origin: 'fetched', source: 'north' }, { header: dicom({ '00080016': '1.2.840.10008.5.1.4.39.1', '00080018': '1.2.3' }) }]),
+      packOf([{ header: ct('3', 1, 1, { '00081030': 'New' }), origin: 'fetched', source: 'north' }, { header: ct('1', 1, 3, { '00100010': 'Doe^Jane' }) }]),
+    ];
+    for (const pack of packs) await index(pack);
+    const snapshot = async (): Promise<unknown[]> => Promise.all([
+      db.rows('SELECT * FROM patient ORDER BY id'), db.rows("SELECT to_jsonb(s) - '{revision,changed_at,changed_xid}'::text[] AS row FROM study s ORDER BY s.id"),
+      db.rows("SELECT to_jsonb(x) - '{revision,changed_at}'::text[] AS row FROM series x ORDER BY x.id"), db.rows('SELECT * FROM instance ORDER BY id'),
+      db.rows('SELECT * FROM difference ORDER BY id'),
+    ]);
+    const before = await snapshot();
+    await db.rows("UPDATE study SET instances = 99, name_alphabetic = 'damaged'");
+    await db.rows('DELETE FROM series WHERE id = 1');
+    const byId = new Map(packs.map((pack) => [pack.announcement.packId, pack]));
+    expect(await db.transaction((client) => rebuildPresentation(client, ({ packId }) => Promise.resolve(byId.get(packId) as (typeof packs)[0])))).toBe(4);
+    const after = await snapshot();
+    // the series that was lost has a new id: compared by its UID below
+    expect(after[0]).toEqual(before[0]);
+    expect(after[1]).toEqual(before[1]);
+    expect(after[4]).toEqual(before[4]);
+    expect((after[2] as unknown[]).length).toBe((before[2] as unknown[]).length);
+    expect((after[3] as { id: string; is_answer: boolean }[]).map((r) => [r.id, r.is_answer])).toEqual((before[3] as { id: string; is_answer: boolean }[]).map((r) => [r.id, r.is_answer]));
+    expect(await db.withClient((client) => recount(client))).toEqual([]);
+    const again = await snapshot();
+    await db.transaction((client) => rebuildPresentation(client, ({ packId }) => Promise.resolve(byId.get(packId) as (typeof packs)[0])));
+    expect(await snapshot()).toEqual(again);
+  });
+
+  it('feeds the changes of studies, each once', async () => {
+    await store({ header: ct('1', 1, 1) }, { header: ct('2', 1, 1) });
+    const first = await db.withClient((client) => studiesChangedSince(client, undefined));
+    expect(first.map((change) => change.revision)).toEqual([1, 1]);
+    const cursor = first.at(-1)?.cursor;
+    expect(await db.withClient((client) => studiesChangedSince(client, cursor))).toEqual([]);
+    await store({ header: ct('1', 1, 2) });
+    expect((await db.withClient((client) => studiesChangedSince(client, cursor))).map((change) => change.revision)).toEqual([2]);
   });
 
   it('indexes conflicting packs at once on several connections: sums equal a recount', async () => {

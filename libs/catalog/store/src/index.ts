@@ -10,3 +10,5 @@ export { locate } from './read/locate';
 export { issuerCondition } from './read/patient-id';
 export * from './recount';
 export { generateCatalog, type GenerateOptions } from './generate-catalog';
+export { rebuildPresentation, type LoadPack } from './rebuild';
+export * from './changes';

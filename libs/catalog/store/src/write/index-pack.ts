@@ -31,7 +31,7 @@ export async function recordPackLocation(client: SqlClient, a: PackSealedV1, tie
     [a.packId, a.store, a.key, a.site, tier]);
 }
 
-function placeOf(a: PackSealedV1, entry: PackEntry): StoredCopy {
+export function placeOf(a: PackSealedV1, entry: PackEntry): StoredCopy {
   const { ordinal, sopInstanceUid, wireDigest, datasetOffset, datasetLength, transferSyntaxUid } = entry;
   return {
     packId: a.packId, ordinal, store: a.store, key: a.key, sopInstanceUid, wireDigest, datasetOffset, datasetLength,

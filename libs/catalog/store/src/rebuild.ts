@@ -1,0 +1,96 @@
+import { projectInstance } from '@archipelago/catalog-model';
+import type { SqlClient } from '@archipelago/platform-storage';
+import type { IndexPackInput } from './write/index-pack.types';
+import { present } from './write/present';
+import { sourceIds } from './write/source-rows';
+import { placeOf } from './write/index-pack';
+
+/** Reads a stored pack again: its announcement, index and headers, with the same rules as when it was indexed. */
+export type LoadPack = (pack: { packId: string; store: string; key: string }) => Promise<IndexPackInput>;
+
+/** Shadow tables in a schema before the real ones on the search path: the same code writes them. */
+const SHADOW = 'catalog_rebuild';
+const TABLES = ['patient', 'study', 'series', 'instance'];
+
+async function makeShadow(client: SqlClient): Promise<void> {
+  await client.query('LOCK TABLE patient, study, series, instance IN SHARE ROW EXCLUSIVE MODE');
+  await client.query(`DROP SCHEMA IF EXISTS ${SHADOW} CASCADE`);
+  await client.query(`CREATE SCHEMA ${SHADOW}`);
+  for (const table of TABLES) await client.query(`CREATE TABLE ${SHADOW}.${table} (LIKE public.${table} INCLUDING ALL)`);
+  await client.query(`SET LOCAL search_path = ${SHADOW}, public`);
+}
+
+async function replay(client: SqlClient, load: LoadPack): Promise<number> {
+  const { rows: packs } = await client.query<{ id: string; packId: string; store: string; key: string }>(
+    `SELECT DISTINCT ON (p.indexed_order) p.id::text, p.pack_id::text AS "packId", l.store, l.key FROM pack p JOIN pack_location l ON l.pack = p.id
+     WHERE p.indexed_order IS NOT NULL ORDER BY p.indexed_order, (l.missing_at IS NULL) DESC`);
+  for (const pack of packs) {
+    const input = await load(pack);
+    const { rows: held } = await client.query<{ ordinal: number }>('SELECT ordinal FROM pack_entry WHERE pack = $1 AND same_as IS NULL', [pack.id]);
+    const skip = new Set(held.map((row) => row.ordinal));
+    const sources = await sourceIds(client, input.index.entries.map((entry) => entry.source));
+    const entries = input.index.entries.filter((entry) => !skip.has(entry.ordinal)).map((entry) => ({
+      entry, sourceId: sources.get(entry.source) as number, place: placeOf(input.announcement, entry),
+      projection: projectInstance(entry, input.header(entry.ordinal), {
+        attributes: input.attributes, identity: input.identity, defaultIssuer: input.defaultIssuer?.(entry),
+      }),
+    }));
+    await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
+  }
+  return packs.length;
+}
+
+/** Old ids by key, so that events and cursors that name them stay true; a row that is new gets a new id. */
+const IDS = [
+  `CREATE TEMP TABLE id_patient ON COMMIT DROP AS SELECT n.id AS new_id,
+     coalesce(o.id, nextval(pg_get_serial_sequence('public.patient', 'id'))) AS id, o.labels
+   FROM ${SHADOW}.patient n LEFT JOIN public.patient o USING (patient_id, issuer, scope)`,
+  `CREATE TEMP TABLE id_study ON COMMIT DROP AS SELECT n.id AS new_id,
+     coalesce(o.id, nextval(pg_get_serial_sequence('public.study', 'id'))) AS id, o.labels, coalesce(o.revision, 0) + 1 AS revision
+   FROM ${SHADOW}.study n JOIN id_patient p ON p.new_id = n.patient
+   LEFT JOIN public.study o ON o.study_instance_uid = n.study_instance_uid AND o.patient = p.id`,
+  `CREATE TEMP TABLE id_series ON COMMIT DROP AS SELECT n.id AS new_id,
+     coalesce(o.id, nextval(pg_get_serial_sequence('public.series', 'id'))) AS id, o.labels, coalesce(o.revision, 0) + 1 AS revision
+   FROM ${SHADOW}.series n JOIN id_study s ON s.new_id = n.study
+   LEFT JOIN public.series o ON o.series_instance_uid = n.series_instance_uid AND o.study = s.id`,
+  `CREATE TEMP TABLE id_instance ON COMMIT DROP AS SELECT o.sop_instance_uid, o.wire_digest, o.id, o.labels FROM public.instance o`,
+];
+
+async function columnsOf(client: SqlClient, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position", [table]);
+  return rows.map((row) => row.name);
+}
+
+async function copyBack(client: SqlClient, table: string, joins: string, replaced: Record<string, string>): Promise<void> {
+  const columns = await columnsOf(client, table);
+  await client.query(
+    `INSERT INTO public.${table} (${columns.join(', ')}) SELECT ${columns.map((column) => replaced[column] ?? `n.${column}`).join(', ')}
+     FROM ${SHADOW}.${table} n ${joins}`);
+}
+
+/**
+ * Derives the presentation rows anew from the packs, in the order in which they took effect, inside the caller's
+ * transaction; writers wait meanwhile, readers go on with the old rows until the commit. Differences and source rows stay.
+ * @returns the number of packs replayed
+ */
+export async function rebuildPresentation(client: SqlClient, load: LoadPack): Promise<number> {
+  await makeShadow(client);
+  const packs = await replay(client, load);
+  for (const sql of IDS) await client.query(sql);
+  for (const table of TABLES) await client.query(`DELETE FROM public.${table}`);
+  await copyBack(client, 'patient', 'JOIN id_patient k ON k.new_id = n.id', { id: 'k.id', labels: 'coalesce(k.labels, n.labels)' });
+  await copyBack(client, 'study', 'JOIN id_study k ON k.new_id = n.id JOIN id_patient p ON p.new_id = n.patient', {
+    id: 'k.id', patient: 'p.id', labels: 'coalesce(k.labels, n.labels)', revision: 'k.revision',
+  });
+  await copyBack(client, 'series', 'JOIN id_series k ON k.new_id = n.id JOIN id_study s ON s.new_id = n.study', {
+    id: 'k.id', study: 's.id', labels: 'coalesce(k.labels, n.labels)', revision: 'k.revision',
+  });
+  await copyBack(client, 'instance', `LEFT JOIN id_instance k ON k.sop_instance_uid = n.sop_instance_uid AND k.wire_digest = n.wire_digest
+    LEFT JOIN id_study s ON s.new_id = n.study LEFT JOIN id_series x ON x.new_id = n.series`, {
+    id: 'coalesce(k.id, n.id)', study: 's.id', series: 'x.id', labels: 'coalesce(k.labels, n.labels)',
+  });
+  await client.query('SET LOCAL search_path = public');
+  await client.query(`DROP SCHEMA ${SHADOW} CASCADE`);
+  return packs;
+}
