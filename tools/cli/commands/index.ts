@@ -1,11 +1,14 @@
 import type { GroupCommand } from '../command';
+import { deadLetters } from './dead-letters';
+import { differences } from './differences';
 import { echo } from './echo';
 import { find } from './find';
 import { send } from './send';
+import { sweep } from './sweep';
 
 /** Every command of the tool. A new noun is a file beside this one and a line here. */
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send],
+  commands: [echo, find, send, deadLetters, sweep, differences],
 };
