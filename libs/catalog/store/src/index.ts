@@ -12,3 +12,4 @@ export * from './recount';
 export { generateCatalog, type GenerateOptions } from './generate-catalog';
 export { rebuildPresentation, type LoadPack } from './rebuild';
 export * from './changes';
+export * from './metadata/series-metadata';
