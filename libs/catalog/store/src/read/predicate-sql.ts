@@ -72,8 +72,10 @@ function columnTest(alias: Alias, column: Column, test: ValueTest, sql: SqlBuild
   if (column.kind === 'name') return nameCondition(groupsOf(alias), `${alias}.name_words`, test, sql);
   if (test.test === 'number') return `${name} = ${sql.param(test.value, 'numeric')}`;
   if (test.test === 'range') {
-    const plain = rangeCondition(name, test, sql);
-    return column.sort === undefined ? `(${plain})` : `(${plain} AND ${rangeCondition(`${alias}.${column.sort}`, test, sql)})`;
+    if (column.sort === undefined) return `(${rangeCondition(name, test, sql)})`;
+    // the twin alone, so that the planner does not count the same condition twice; there, "no date" is 0
+    const known = test.from === undefined ? `${name} IS NOT NULL AND ` : '';
+    return `(${known}${rangeCondition(`${alias}.${column.sort}`, test, sql)})`;
   }
   if (test.test !== 'text') return 'false';
   if (column.kind !== 'array') return patternCondition(name, test.pattern, sql);

@@ -1,0 +1,66 @@
+import { jsonHeaderView } from './header-view';
+import { textPattern } from './matching';
+import { localIdentity, DEFAULT_IDENTITY_RULES } from './patient-identity';
+import { planSearch } from './plan';
+import { projectInstance } from './projection';
+import { parseDate, parseDateTimeSpan, parseTimeSpan } from './temporal';
+import { foldName, sanitise } from './text';
+import type { SearchV1 } from '@archipelago/contracts';
+
+const PRINCIPAL = { kind: 'peer' as const, site: 'main', name: 'WS' };
+const plan = (keys: { tag: string; vr: string; values: string[] }[], more: Partial<SearchV1> = {}): ReturnType<typeof planSearch> =>
+  planSearch({ principal: PRINCIPAL, model: 'study-root', level: 'STUDY', keys, ...more });
+
+describe('text', () => {
+  it('folds case and accents, keeps the marks of Japanese', () => {
+    expect(foldName('MÜLLER^Jürgen^^=山田^太郎=がぎ^ｱ')).toEqual(['muller^jurgen', '山田^太郎', 'がぎ^ア']);
+    expect(foldName('Straße^Øre ^ Łódź')[0]).toBe('strasse^ore^lodz');
+  });
+  it('drops NUL and replaces lone surrogates', () => expect(sanitise('a\u0000b\ud800c😀')).toBe('ab\ufffdc😀'));
+  it('makes LIKE patterns with everything else literal', () => {
+    expect(textPattern('a_%\\*b?')).toEqual({ like: 'a\\_\\%\\\\%b_', prefix: 'a_%\\', exact: false });
+    expect(textPattern('1.2*', false).exact).toBe(true);
+  });
+});
+
+describe('dates and times', () => {
+  it.each([['20260229', 20260229], ['2026.01.02', 20260102], ['20261301', null], ['2026', null], ["'", null]])('date %s', (text, expected) => {
+    expect(parseDate(text)).toBe(expected);
+  });
+  it('knows the precision of a time', () => {
+    expect(parseTimeSpan('10')).toEqual({ from: 36_000_000_000, to: 39_599_999_999 });
+    expect(parseTimeSpan('235960.5')).toMatchObject({ from: 86_400_500_000 });
+    expect(parseTimeSpan('2460')).toBeNull();
+  });
+  it('knows the precision of a date time', () => expect(parseDateTimeSpan('202601+0100')).toEqual({ from: '20260101000000000000', to: '20260131235959999999' }));
+});
+
+describe('planSearch', () => {
+  it('tells universal, unsupported and below-level keys apart', () => {
+    const result = plan([
+      { tag: '00100010', vr: 'PN', values: ['*'] }, { tag: '00080020', vr: 'DA', values: ['2026*'] }, { tag: '00080060', vr: 'CS', values: ['CT'] },
+      { tag: '00080052', vr: 'CS', values: ['STUDY'] }, { tag: '00991234', vr: 'LO', values: [] },
+    ]);
+    expect(result.predicates).toEqual([]);
+    expect(result.unsupported).toEqual(['00080020', '00080060', '00991234']);
+    expect(result.returns.map((one) => one.key)).toEqual(['00100010', '00080020']);
+  });
+  it('combines date and time only when negotiated', () => {
+    const keys = [{ tag: '00080020', vr: 'DA', values: ['20260101-20260102'] }, { tag: '00080030', vr: 'TM', values: ['10-'] }];
+    expect(plan(keys).predicates.map((one) => one.kind)).toEqual(['value', 'value']);
+    expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010100036000000000n }]);
+  });
+});
+
+describe('projectInstance', () => {
+  it('bounds hostile values and hangs objects without a study apart', () => {
+    const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.2' };
+    const projection = projectInstance(entry, jsonHeaderView({ '00080070': { vr: 'LO', Value: ['x'.repeat(5000)] } }));
+    expect(projection.study).toBeNull();
+    expect(String(projection.instance.attributes['00080070']?.Value?.[0])).toHaveLength(1024);
+  });
+  it('makes one identity per study of shared ids', () => {
+    expect(localIdentity('N', 'unknown ', '1.2', DEFAULT_IDENTITY_RULES)).toEqual({ issuer: 'N', patientId: 'unknown', scope: '1.2' });
+    expect(localIdentity('N', 'A1', '1.2', DEFAULT_IDENTITY_RULES).scope).toBe('');
+  });
+});
