@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   accepts,
+  findNatsServer,
   freePort,
   repositoryRoot,
   runCommand,
@@ -214,7 +215,11 @@ describe('standalone', () => {
     const home = join(folder, 'plain');
     mkdirSync(home);
     chownSync(home, NOBODY.uid, NOBODY.gid);
-    const system = await start({ home, user: NOBODY, env: { HOME: home } });
+    // A nats-server that this user may reach: the tools cache of root lies below a folder that only root may enter.
+    const server = join(folder, 'nats-server');
+    copyFileSync(findNatsServer('newest').path, server);
+    chmodSync(server, 0o755);
+    const system = await start({ home, user: NOBODY, env: { HOME: home, ARCHIPELAGO_NATS_SERVER: server } });
     const { file, study } = await image(folder, 'PLAIN');
     await store(system, file);
     await until('found', () => finds(system, 'PLAIN', study));
