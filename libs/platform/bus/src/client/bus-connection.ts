@@ -43,7 +43,7 @@ export class BusConnection implements OnApplicationShutdown {
 
   /** @throws TransientError `bus-away` when there is no connection within the time */
   async ready(timeoutMs: number): Promise<NatsConnection> {
-    if (!this.up) await this.waitUp(timeoutMs);
+    if (!this.up && !this.closing) await this.waitUp(timeoutMs);
     if (!this.up || this.connection === undefined) throw new TransientError('bus-away', 'NATS cannot be reached');
     return this.connection;
   }

@@ -95,6 +95,8 @@ export class EventConsumer {
       expires: PULL_EXPIRES_MS,
       abort_on_missing_resource: true,
     });
+    // stopped while the pull was being set up
+    if (this.stopped) this.messages.stop();
     try {
       for await (const message of this.messages) {
         await this.slots.acquire();
