@@ -48,7 +48,7 @@ describe('planSearch', () => {
   it('combines date and time only when negotiated', () => {
     const keys = [{ tag: '00080020', vr: 'DA', values: ['20260101-20260102'] }, { tag: '00080030', vr: 'TM', values: ['10-'] }];
     expect(plan(keys).predicates.map((one) => one.kind)).toEqual(['value', 'value']);
-    expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010100036000000000n }]);
+    expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010136000000000n }]);
   });
 });
 
