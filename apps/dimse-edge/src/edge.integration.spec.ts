@@ -250,6 +250,16 @@ describe('C-STORE', () => {
     await until(() => spool('confirmed').length === 1);
   }, 60_000);
 
+  it('keeps a deflated data set as it is, in a pack that can be read', async () => {
+    const deflated = '1.2.840.10008.1.2.1.99';
+    const instance = generateInstance({ kind: 'ct', seed: 'deflated', rows: 64, columns: 64, transferSyntax: deflated });
+    const association = await associate([{ abstractSyntax: CT, transferSyntaxes: [deflated] }]);
+    expect(await store(association, instance, instance.dataset())).toMatchObject({ status: 0 });
+    await association.release();
+    await until(() => centre.instances.length === 1);
+    expect(centre.instances[0]?.copies[0]).toMatchObject({ transferSyntaxUid: deflated, datasetLength: instance.dataset().length });
+  });
+
   it('in strict mode answers success only after the catalog has the object', async () => {
     await stopEdge();
     await startEdge({ ARCHIPELAGO_STRICT: 'true', ARCHIPELAGO_STRICT_TIMEOUT_SECONDS: '1' });

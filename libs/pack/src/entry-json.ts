@@ -2,6 +2,7 @@
  * Entries as JSON, in the trailer (context and tables) and in the index (all of PackEntry). Tables are flat number
  * arrays: a multi-frame object may have 100,000 fragments. Decoding trusts nothing: packs come from disks and networks.
  */
+import { transferSyntax } from '@archipelago/dicom-core';
 import type { LeftOutValue, PixelTable } from '@archipelago/dicom-encoding';
 import type { EntryContext, Origin, PackEntry, PackIndex } from './api';
 import { PackFormatError } from './errors';
@@ -150,7 +151,13 @@ export function encodeEntryJson(context: EntryContext, tables: Tables): Buffer {
 /** @throws PackFormatError */
 export function decodeEntryJson(json: Buffer, datasetLength: number): EntryContext & Tables {
   const value = parseObject(json, 'entry');
-  return { ...decodeContext(value), ...decodeTables(value, datasetLength) };
+  const context = decodeContext(value);
+  return { ...context, ...decodeTables(value, tableBound(context, datasetLength)) };
+}
+
+/** Tables of a deflated dataset (PS3.5 A.5) count inflated bytes: how many there are is not known from its length. */
+function tableBound({ transferSyntaxUid }: EntryContext, datasetLength: number): number {
+  return transferSyntax(transferSyntaxUid).deflated ? Number.MAX_SAFE_INTEGER : datasetLength;
 }
 
 export function encodeIndex(index: PackIndex): Buffer {
@@ -188,9 +195,10 @@ function decodeIndexEntry(
   if (typeof value !== 'object' || value === null) fail('entry');
   const v = value as Json;
   const datasetLength = count(v.datasetLength, 'datasetLength');
+  const context = decodeContext(v);
   const entry: PackEntry = {
     ordinal,
-    ...decodeContext(v),
+    ...context,
     offset: count(v.offset, 'offset'),
     length: count(v.length, 'length'),
     datasetOffset: count(v.datasetOffset, 'datasetOffset'),
@@ -200,7 +208,7 @@ function decodeIndexEntry(
     headerOffset: count(v.headerOffset, 'headerOffset'),
     headerLength: count(v.headerLength, 'headerLength'),
     headerRawLength: count(v.headerRawLength, 'headerRawLength'),
-    ...decodeTables(v, datasetLength),
+    ...decodeTables(v, tableBound(context, datasetLength)),
   };
   const metaLength = entry.datasetOffset - entry.offset;
   if (entry.offset < after || metaLength < 0 || metaLength > LIMITS.metaBytes) fail('offset');
