@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type DimseHandlers, type DimseObserver, DimseServer, type DimseServerOptions } from '@archipelago/dimse';
-import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, coreConfig, type CoreConfig, HealthRegistry, Logger } from '@archipelago/platform-service';
+import {
+  ARCHIPELAGO_CONFIG,
+  type ArchipelagoConfig,
+  coreConfig,
+  type CoreConfig,
+  HealthRegistry,
+  Logger,
+} from '@archipelago/platform-service';
 import { AssociationService } from './association/association.service';
 import { type EdgeConfig, edgeConfig } from './edge.config';
 import { EdgeMetrics, statusLabel } from './edge.metrics';
@@ -29,7 +36,9 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
 
   /** After the spool is open and recovered: whoever connects can store. */
   async onApplicationBootstrap(): Promise<void> {
-    this.health.register('dicom', () => (this.servers.length > 0 ? { status: 'up' } : { status: 'down', reason: 'port not open' }));
+    this.health.register('dicom', () =>
+      this.servers.length > 0 ? { status: 'up' } : { status: 'down', reason: 'port not open' },
+    );
     const { dimseHost: host, dimsePort } = this.config;
     await this.listen({ host, port: dimsePort });
     const { tls } = this.file;
@@ -89,7 +98,10 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
 
   private observer(): DimseObserver {
     const { connections, queries, querySeconds, associations } = this.metrics.all;
-    const timer = setInterval(() => associations.set(this.servers.reduce((n, s) => n + s.associations().length, 0)), 1_000);
+    const timer = setInterval(
+      () => associations.set(this.servers.reduce((n, s) => n + s.associations().length, 0)),
+      1_000,
+    );
     timer.unref();
     return {
       connection: (event, { remoteAddress, message }) => {

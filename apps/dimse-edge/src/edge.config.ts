@@ -1,6 +1,13 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { coreConfig, defineConfig, envBoolean, envInteger, envPort, type ConfigOf } from '@archipelago/platform-service';
+import {
+  coreConfig,
+  defineConfig,
+  envBoolean,
+  envInteger,
+  envPort,
+  type ConfigOf,
+} from '@archipelago/platform-service';
 import { parseObjectStore } from '@archipelago/platform-storage';
 import { z } from 'zod';
 

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import type { DicomJson } from '@archipelago/dicom-core';
 import { parseDataset, transcodeNative, writeDataset } from '@archipelago/dicom-encoding';
-import { AssociationRejectedError, type ClientAssociation, connect, DimseServer, type RetrieveResponse, type StoreRequest } from '@archipelago/dimse';
+import {
+  AssociationRejectedError,
+  type ClientAssociation,
+  connect,
+  DimseServer,
+  type RetrieveResponse,
+  type StoreRequest,
+} from '@archipelago/dimse';
 import { createService } from '@archipelago/platform-service';
 import { freePort, generateInstance, type GeneratedInstance, startNats, type TestNats } from '@archipelago/testing';
 import { EdgeModule } from './edge.module';
@@ -75,11 +82,18 @@ afterEach(async () => {
   rmSync(join(home, 'spool'), { recursive: true, force: true });
 }, 30_000);
 
-function associate(contexts: { abstractSyntax: string; transferSyntaxes: string[] }[], more = {}): Promise<ClientAssociation> {
+function associate(
+  contexts: { abstractSyntax: string; transferSyntaxes: string[] }[],
+  more = {},
+): Promise<ClientAssociation> {
   return connect({ host: '127.0.0.1', port, calledAeTitle: 'ARCHIPELAGO', callingAeTitle: 'CT1', contexts, ...more });
 }
 
-async function store(association: ClientAssociation, instance: Pick<GeneratedInstance, 'sopInstanceUid'>, dataset: Buffer) {
+async function store(
+  association: ClientAssociation,
+  instance: Pick<GeneratedInstance, 'sopInstanceUid'>,
+  dataset: Buffer,
+) {
   const [context] = association.contexts;
   return association.store({
     contextId: context!.id,
@@ -91,7 +105,8 @@ async function store(association: ClientAssociation, instance: Pick<GeneratedIns
 
 /** (0008,0000) alone: a data set that names nothing. */
 const GROUP_LENGTH = Buffer.from('08000000554c040000000000', 'hex');
-const ct = (index: number, seed = 'edge'): GeneratedInstance => generateInstance({ kind: 'ct', seed, rows: 64, columns: 64, count: 100 }, index);
+const ct = (index: number, seed = 'edge'): GeneratedInstance =>
+  generateInstance({ kind: 'ct', seed, rows: 64, columns: 64, count: 100 }, index);
 const storeContext = [{ abstractSyntax: CT, transferSyntaxes: [ELE] }];
 
 async function until(what: () => boolean, ms = 10_000): Promise<void> {
@@ -111,7 +126,8 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 async function storeSome(count: number, seed: string): Promise<GeneratedInstance[]> {
   const association = await associate(storeContext);
   const instances = Array.from({ length: count }, (_, i) => ct(i, seed));
-  for (const instance of instances) expect(await store(association, instance, instance.dataset())).toMatchObject({ status: 0 });
+  for (const instance of instances)
+    expect(await store(association, instance, instance.dataset())).toMatchObject({ status: 0 });
   await association.release();
   await until(() => centre.instances.length >= count);
   return instances;
@@ -200,7 +216,11 @@ describe('C-STORE', () => {
   ])('refuses %s and keeps nothing of it', async (_, change, uid, status) => {
     const association = await associate(storeContext);
     const instance = ct(0, 'bad');
-    const answer = await store(association, { sopInstanceUid: uid ?? instance.sopInstanceUid }, change(instance.dataset()));
+    const answer = await store(
+      association,
+      { sopInstanceUid: uid ?? instance.sopInstanceUid },
+      change(instance.dataset()),
+    );
     expect(answer.status).toBe(status);
     expect(answer.errorComment).toBeTruthy();
     expect(await store(association, instance, instance.dataset())).toMatchObject({ status: 0 });
@@ -252,12 +272,21 @@ describe('C-STORE', () => {
 
   it('keeps a deflated data set as it is, in a pack that can be read', async () => {
     const deflated = '1.2.840.10008.1.2.1.99';
-    const instance = generateInstance({ kind: 'ct', seed: 'deflated', rows: 64, columns: 64, transferSyntax: deflated });
+    const instance = generateInstance({
+      kind: 'ct',
+      seed: 'deflated',
+      rows: 64,
+      columns: 64,
+      transferSyntax: deflated,
+    });
     const association = await associate([{ abstractSyntax: CT, transferSyntaxes: [deflated] }]);
     expect(await store(association, instance, instance.dataset())).toMatchObject({ status: 0 });
     await association.release();
     await until(() => centre.instances.length === 1);
-    expect(centre.instances[0]?.copies[0]).toMatchObject({ transferSyntaxUid: deflated, datasetLength: instance.dataset().length });
+    expect(centre.instances[0]?.copies[0]).toMatchObject({
+      transferSyntaxUid: deflated,
+      datasetLength: instance.dataset().length,
+    });
   });
 
   it('in strict mode answers success only after the catalog has the object', async () => {
@@ -315,7 +344,9 @@ describe('C-FIND', () => {
   it('refuses an identifier without a level', async () => {
     const association = await associate(context);
     const none = writeDataset({ '0020000D': { vr: 'UI' } }, ILE);
-    expect(await all(association.find(STUDY_FIND, none))).toMatchObject([{ status: 0xa900, offendingElements: [0x00080052] }]);
+    expect(await all(association.find(STUDY_FIND, none))).toMatchObject([
+      { status: 0xa900, offendingElements: [0x00080052] },
+    ]);
     await association.release();
   });
 });
@@ -335,7 +366,10 @@ describe('C-GET and C-MOVE', () => {
     };
   }
 
-  async function get(instances: GeneratedInstance[], syntaxes: string[]): Promise<{ last: RetrieveResponse; got: Map<string, { bytes: Buffer }> }> {
+  async function get(
+    instances: GeneratedInstance[],
+    syntaxes: string[],
+  ): Promise<{ last: RetrieveResponse; got: Map<string, { bytes: Buffer }> }> {
     const got = new Map<string, { request: StoreRequest; bytes: Buffer }>();
     const association = await associate(
       [
@@ -356,7 +390,8 @@ describe('C-GET and C-MOVE', () => {
       if (from === 'store') rmSync(join(home, 'spool', 'confirmed', spool('confirmed')[0]!));
       const { last, got } = await get(instances, [ELE]);
       expect(last).toMatchObject({ status: 0, counts: { completed: 20, failed: 0, warning: 0 } });
-      for (const instance of instances) expect(got.get(instance.sopInstanceUid)?.bytes.equals(instance.dataset())).toBe(true);
+      for (const instance of instances)
+        expect(got.get(instance.sopInstanceUid)?.bytes.equals(instance.dataset())).toBe(true);
     }
   });
 
@@ -375,7 +410,9 @@ describe('C-GET and C-MOVE', () => {
     centre.instances[1]!.copies = [];
     const { last, got } = await get(instances, [ELE]);
     expect(last).toMatchObject({ status: 0xb000, counts: { completed: 2, failed: 1, warning: 0 } });
-    expect(parseDataset(last.identifier!, ILE).strings('FailedSOPInstanceUIDList')).toEqual([instances[1]!.sopInstanceUid]);
+    expect(parseDataset(last.identifier!, ILE).strings('FailedSOPInstanceUIDList')).toEqual([
+      instances[1]!.sopInstanceUid,
+    ]);
     expect(got.size).toBe(2);
   });
 
@@ -385,7 +422,11 @@ describe('C-GET and C-MOVE', () => {
     const keys = writeDataset(studyKeys(instances[0]!), ILE);
     expect(await all(association.move(STUDY_MOVE, keys, 'NOBODY'))).toMatchObject([{ status: 0xa801 }]);
     const unreachable = (await all(association.move(STUDY_MOVE, keys, 'DEST'))).at(-1);
-    expect(unreachable).toMatchObject({ status: 0xa702, counts: { completed: 0, failed: 3 }, errorComment: 'move destination cannot be reached' });
+    expect(unreachable).toMatchObject({
+      status: 0xa702,
+      counts: { completed: 0, failed: 3 },
+      errorComment: 'move destination cannot be reached',
+    });
     const got = new Map<string, { request: StoreRequest; bytes: Buffer }>();
     const server = new DimseServer({
       host: '127.0.0.1',
@@ -402,7 +443,8 @@ describe('C-GET and C-MOVE', () => {
     try {
       const responses = await all(association.move(STUDY_MOVE, keys, 'DEST'));
       expect(responses.at(-1)).toMatchObject({ status: 0, counts: { completed: 3, failed: 0 } });
-      for (const instance of instances) expect(got.get(instance.sopInstanceUid)?.bytes.equals(instance.dataset())).toBe(true);
+      for (const instance of instances)
+        expect(got.get(instance.sopInstanceUid)?.bytes.equals(instance.dataset())).toBe(true);
       expect([...got.values()][0]?.request.moveOriginatorAeTitle).toBe('CT1');
       await association.release();
     } finally {

@@ -39,7 +39,10 @@ export class EdgeMetrics {
         help: 'C-FIND requests by final status.',
         labelNames: ['status'],
       }),
-      querySeconds: registry.histogram({ name: 'archipelago_edge_query_seconds', help: 'C-FIND, first to last response.' }),
+      querySeconds: registry.histogram({
+        name: 'archipelago_edge_query_seconds',
+        help: 'C-FIND, first to last response.',
+      }),
       retrieves: registry.counter({
         name: 'archipelago_edge_retrieves_total',
         help: 'C-GET and C-MOVE requests by operation and final status.',
@@ -50,7 +53,10 @@ export class EdgeMetrics {
         help: 'C-STORE sub-operations by result.',
         labelNames: ['result'],
       }),
-      sentBytes: registry.counter({ name: 'archipelago_edge_sent_bytes_total', help: 'Dataset bytes sent by retrievals.' }),
+      sentBytes: registry.counter({
+        name: 'archipelago_edge_sent_bytes_total',
+        help: 'Dataset bytes sent by retrievals.',
+      }),
       damaged: registry.counter({
         name: 'archipelago_edge_damaged_reads_total',
         help: 'Copies that could not be read or differed from their digest, by place.',

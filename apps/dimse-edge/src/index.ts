@@ -1,3 +1,3 @@
 export * from './edge.module';
 export * from './edge.config';
-export * from './conformance';
+export * from './conformance/conformance';

@@ -30,7 +30,10 @@ function request(over: Partial<AssociateRequest> = {}): AssociateRequest {
   };
 }
 
-function rules(over: Partial<AssociationRules> = {}, peers: unknown[] = [{ aeTitle: 'CT1', host: 'ct1', port: 104 }]): AssociationRules {
+function rules(
+  over: Partial<AssociationRules> = {},
+  peers: unknown[] = [{ aeTitle: 'CT1', host: 'ct1', port: 104 }],
+): AssociationRules {
   return {
     ownAeTitles: ['ARCHIPELAGO', 'RESEARCH'],
     peers: new PeerTable(
@@ -67,9 +70,14 @@ describe('association policy', () => {
     const mapped = decideAssociation(request({ remoteAddress: '::ffff:10.0.0.7' }), rules(), countOpen([]));
     expect(mapped.accepted).toBe(true);
     const inNet = rules({}, [{ aeTitle: 'CT1', addresses: ['10.1.0.0/16', 'fd00::/8'] }]);
-    const from = (remoteAddress: string) => decideAssociation(request({ remoteAddress }), inNet, countOpen([])).accepted;
+    const from = (remoteAddress: string) =>
+      decideAssociation(request({ remoteAddress }), inNet, countOpen([])).accepted;
     expect([from('10.1.9.9'), from('fd00::1'), from('10.2.0.1'), from('fe80::1'), from('not an address')]).toEqual([
-      true, true, false, false, false,
+      true,
+      true,
+      false,
+      false,
+      false,
     ]);
   });
 
@@ -93,7 +101,12 @@ describe('association policy', () => {
   });
 
   const open = (callerKey: string, known: boolean) => ({
-    data: { callerKey, callingAeTitle: '', calledAeTitle: '', peer: known ? PeerSchema.parse({ aeTitle: 'CT1' }) : undefined },
+    data: {
+      callerKey,
+      callingAeTitle: '',
+      calledAeTitle: '',
+      peer: known ? PeerSchema.parse({ aeTitle: 'CT1' }) : undefined,
+    },
   });
 
   it('limits associations per caller and of all strangers, for the time being', () => {
@@ -111,7 +124,9 @@ describe('association policy', () => {
   it("a peer's own limits win", () => {
     const own = rules({}, [{ aeTitle: 'CT1', maxAssociations: 1, idleSeconds: 5 }]);
     expect(decideAssociation(request(), own, countOpen([])).decision).toMatchObject({ idleTimeoutMs: 5000 });
-    expect(decideAssociation(request(), own, countOpen([open('CT1@10.0.0.7', true)])).decision).toEqual(refused(2, 3, 2));
+    expect(decideAssociation(request(), own, countOpen([open('CT1@10.0.0.7', true)])).decision).toEqual(
+      refused(2, 3, 2),
+    );
   });
 });
 

@@ -7,7 +7,9 @@ import { type Peer, type PeerTable, sameAeTitle } from './peers';
 export type RefusalReason = 'called-ae' | 'calling-ae' | 'too-many' | 'application-context';
 
 /** PS3.8 table 9-21: (result, source, reason). */
-export const REFUSALS: Readonly<Record<RefusalReason, { result: 1 | 2; source: 1 | 2 | 3; reason: number; text: string }>> = {
+export const REFUSALS: Readonly<
+  Record<RefusalReason, { result: 1 | 2; source: 1 | 2 | 3; reason: number; text: string }>
+> = {
   'application-context': { result: 1, source: 1, reason: 2, text: 'application context name not supported' },
   'called-ae': { result: 1, source: 1, reason: 7, text: 'called AE title not recognised' },
   'calling-ae': { result: 1, source: 1, reason: 3, text: 'calling AE title not recognised' },
@@ -43,7 +45,11 @@ export type PolicyDecision =
   | { accepted: false; why: RefusalReason; decision: AssociateDecision }
   | { accepted: true; peer?: Peer; callerKey: string; decision: AssociateDecision };
 
-export function decideAssociation(request: AssociateRequest, rules: AssociationRules, open: OpenAssociations): PolicyDecision {
+export function decideAssociation(
+  request: AssociateRequest,
+  rules: AssociationRules,
+  open: OpenAssociations,
+): PolicyDecision {
   if (request.applicationContext !== APPLICATION_CONTEXT) return refuse('application-context');
   if (!rules.ownAeTitles.some((own) => sameAeTitle(own, request.calledAeTitle))) return refuse('called-ae');
   const peer = rules.peers.caller({

@@ -1,6 +1,12 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { AssociateDecision, AssociateRequest, AssociationInfo } from '@archipelago/dimse';
-import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, coreConfig, type CoreConfig, Logger } from '@archipelago/platform-service';
+import {
+  ARCHIPELAGO_CONFIG,
+  type ArchipelagoConfig,
+  coreConfig,
+  type CoreConfig,
+  Logger,
+} from '@archipelago/platform-service';
 import { acceptsUnknownPeers, type EdgeConfig, edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
 import { type AssociationRules, decideAssociation, REFUSALS } from './association-policy';
@@ -23,7 +29,9 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
   ) {
-    this.addresses = new PeerAddresses(file.peers.flatMap((p) => (p.host !== undefined && !p.addresses ? [p.host] : [])));
+    this.addresses = new PeerAddresses(
+      file.peers.flatMap((p) => (p.host !== undefined && !p.addresses ? [p.host] : [])),
+    );
     this.rules = {
       ownAeTitles: [core.aeTitle, ...file.aes.map((ae) => ae.aeTitle)],
       peers: new PeerTable(file.peers, (host) => this.addresses.of(host)),

@@ -67,7 +67,10 @@ export function findOptions(asked: readonly ExtendedNegotiation[], sopClassUid: 
  * Storage classes: the requestor may be SCU (C-STORE), SCP (C-GET) or both, as proposed. Query/retrieve classes: the
  * requestor is always the SCU; a proposal to be SCP is answered 0.
  */
-export function answerRoles(asked: readonly RoleSelection[], isStorage: (sopClassUid: string) => boolean): RoleSelection[] {
+export function answerRoles(
+  asked: readonly RoleSelection[],
+  isStorage: (sopClassUid: string) => boolean,
+): RoleSelection[] {
   return asked.map((r) => ({
     sopClassUid: r.sopClassUid,
     scuRole: r.scuRole,

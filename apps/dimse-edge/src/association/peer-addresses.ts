@@ -38,7 +38,11 @@ export class PeerAddresses {
     await Promise.all(
       this.names().map(async (host) => {
         const found = await lookup(host, { all: true }).catch(() => []);
-        if (found.length > 0) this.known.set(host, found.map((a) => a.address));
+        if (found.length > 0)
+          this.known.set(
+            host,
+            found.map((a) => a.address),
+          );
       }),
     );
   }

@@ -26,7 +26,10 @@ const LEVELS: Partial<Record<QueryRetrieveModel, readonly QueryLevel[]>> = {
   'study-root': ['STUDY', 'SERIES', 'IMAGE'],
   'patient-study-only': ['PATIENT', 'STUDY'],
 };
-const NOT_SERVED: ReadonlySet<QueryRetrieveModel> = new Set(['composite-instance-root', 'composite-instance-without-bulk']);
+const NOT_SERVED: ReadonlySet<QueryRetrieveModel> = new Set([
+  'composite-instance-root',
+  'composite-instance-without-bulk',
+]);
 
 export const QUERY_CLASSES: readonly QueryClass[] = queryRetrieveSopClasses()
   .filter((c) => !NOT_SERVED.has(c.model))

@@ -1,6 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import {
-  Locate, type LocateReplyV1, type LocateV1, Search, type SearchReplyV1, type SearchV1,
+  Locate,
+  type LocateReplyV1,
+  type LocateV1,
+  Search,
+  type SearchReplyV1,
+  type SearchV1,
 } from '@archipelago/contracts';
 import { Bus } from '@archipelago/platform-bus';
 import { isTransient } from '@archipelago/platform-service';

@@ -5,8 +5,14 @@ export const QUERY_STATUS = {
   'pending-warning': { status: 0xff01, meaning: 'Matches are continuing, one or more optional keys not supported.' },
   cancelled: { status: 0xfe00, meaning: 'Ended by C-CANCEL.' },
   'catalog-unavailable': { status: 0xa700, meaning: 'The catalog did not answer within 5 s. Never an empty success.' },
-  'identifier-mismatch': { status: 0xa900, meaning: 'Level missing or not of the model, or a unique key above it missing.' },
-  'class-mismatch': { status: 0x0122, meaning: 'The SOP class of the command is not that of the presentation context.' },
+  'identifier-mismatch': {
+    status: 0xa900,
+    meaning: 'Level missing or not of the model, or a unique key above it missing.',
+  },
+  'class-mismatch': {
+    status: 0x0122,
+    meaning: 'The SOP class of the command is not that of the presentation context.',
+  },
   'identifier-unreadable': { status: 0xc000, meaning: 'The identifier cannot be read, or is too large.' },
   'unable-to-process': { status: 0xc001, meaning: 'The catalog refused the question, or an unexpected failure.' },
 } as const;

@@ -18,8 +18,7 @@ export interface QueryIdentifier {
 }
 
 export type IdentifierOutcome =
-  | { ok: true; identifier: QueryIdentifier }
-  | { ok: false; status: number; comment: string; elements: number[] };
+  { ok: true; identifier: QueryIdentifier } | { ok: false; status: number; comment: string; elements: number[] };
 
 export const IDENTIFIER_MISMATCH = 0xa900;
 export const UNABLE_TO_PROCESS = 0xc000;
@@ -63,7 +62,10 @@ export function readIdentifier(bytes: Buffer, transferSyntaxUid: string, model: 
 }
 
 /** PS3.4 C.4.1.2.1: the level is one of the model's; the patientless models have no level key (X.6.1.1). */
-function levelOf(dataset: Dataset, model: QueryClass): QueryLevel | undefined | Extract<IdentifierOutcome, { ok: false }> {
+function levelOf(
+  dataset: Dataset,
+  model: QueryClass,
+): QueryLevel | undefined | Extract<IdentifierOutcome, { ok: false }> {
   if (model.levels.length === 0) return undefined;
   const given = dataset.string(QUERY_RETRIEVE_LEVEL)?.trim() ?? '';
   if (given === '') return mismatch('QueryRetrieveLevel missing', [QUERY_RETRIEVE_LEVEL]);
@@ -88,7 +90,8 @@ function keysOf(dataset: Dataset, depth: number, budget: { left: number }): Quer
 function keyOf(dataset: Dataset, tag: number, depth: number, budget: { left: number }): QueryKey {
   const vr = dataset.vr(tag) ?? 'UN';
   const name = tagName(tag);
-  if (vr === 'SQ') return { tag: name, vr, values: [], items: dataset.items(tag).map((i) => keysOf(i, depth + 1, budget)) };
+  if (vr === 'SQ')
+    return { tag: name, vr, values: [], items: dataset.items(tag).map((i) => keysOf(i, depth + 1, budget)) };
   if (NUMBER_VRS.has(vr)) return { tag: name, vr, values: dataset.numbers(tag).map(String) };
   if (BINARY_VRS.has(vr)) return { tag: name, vr, values: [] };
   const values = dataset.strings(tag);

@@ -67,7 +67,12 @@ describe('identifier', () => {
         tag: '00321064',
         vr: 'SQ',
         values: [],
-        items: [[{ tag: '00080100', vr: 'SH', values: ['CT1'] }, { tag: '00080102', vr: 'SH', values: [] }]],
+        items: [
+          [
+            { tag: '00080100', vr: 'SH', values: ['CT1'] },
+            { tag: '00080102', vr: 'SH', values: [] },
+          ],
+        ],
       },
     ]);
   });
@@ -78,7 +83,10 @@ describe('identifier', () => {
     expect(read(level('IMAGE'), PATIENT_STUDY_ONLY)).toMatchObject({ ok: false, status: 0xa900 });
     expect(read(level('SOMETHING'))).toMatchObject({ ok: false, status: 0xa900 });
     expect(read(level('PATIENT'), PATIENT_FIND)).toMatchObject({ ok: true });
-    expect(readIdentifier(Buffer.from('not a data set at all'), ELE, STUDY_FIND)).toMatchObject({ ok: false, status: 0xc000 });
+    expect(readIdentifier(Buffer.from('not a data set at all'), ELE, STUDY_FIND)).toMatchObject({
+      ok: false,
+      status: 0xc000,
+    });
   });
 
   it('asks no level of objects without a patient', () => {
@@ -108,7 +116,9 @@ describe('search request', () => {
 
   it('needs a patient in Patient Root below the patient, and none in Study Root', () => {
     expect(search(level('STUDY'), PATIENT_FIND)).toMatchObject({ ok: false, elements: [0x00100020] });
-    expect(search({ ...level('STUDY'), '00100020': { vr: 'LO', Value: ['P*'] } }, PATIENT_FIND)).toMatchObject({ ok: false });
+    expect(search({ ...level('STUDY'), '00100020': { vr: 'LO', Value: ['P*'] } }, PATIENT_FIND)).toMatchObject({
+      ok: false,
+    });
     expect(search({ ...level('STUDY'), '00100020': { vr: 'LO', Value: ['P1'] } }, PATIENT_FIND)).toMatchObject({
       ok: true,
       search: { model: 'patient-root' },
@@ -118,11 +128,16 @@ describe('search request', () => {
 
   it('needs none of them in a relational query', () => {
     const options = { ...NO_FIND_OPTIONS, relational: true, fuzzyNames: true };
-    expect(search(series, STUDY_FIND, options)).toMatchObject({ ok: true, search: { relational: true, fuzzyNames: true } });
+    expect(search(series, STUDY_FIND, options)).toMatchObject({
+      ok: true,
+      search: { relational: true, fuzzyNames: true },
+    });
   });
 
   it('asks for the classes of a patientless model, and not for locations', () => {
-    expect(search({ '00080018': { vr: 'UI' }, '00080054': { vr: 'AE' }, '00080056': { vr: 'CS' } }, PALETTE_FIND)).toMatchObject({
+    expect(
+      search({ '00080018': { vr: 'UI' }, '00080054': { vr: 'AE' }, '00080056': { vr: 'CS' } }, PALETTE_FIND),
+    ).toMatchObject({
       ok: true,
       search: {
         model: 'patientless',
@@ -174,6 +189,8 @@ describe('find response', () => {
     expect(pendingStatus(new Set(['00091001']))).toBe(0xff01);
     expect(noticeComment([])).toBeUndefined();
     expect(noticeComment([{ archive: 'north', state: 'unreachable' }])).toBe('incomplete: north unreachable');
-    expect(noticeComment(Array.from({ length: 20 }, () => ({ archive: 'north', state: 'unreachable' })))?.length).toBe(64);
+    expect(noticeComment(Array.from({ length: 20 }, () => ({ archive: 'north', state: 'unreachable' })))?.length).toBe(
+      64,
+    );
   });
 });

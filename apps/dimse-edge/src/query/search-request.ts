@@ -5,9 +5,7 @@ import type { QueryClass } from '../association/query-classes';
 import { type IdentifierOutcome, mismatch, type QueryIdentifier } from './identifier';
 import { missingAbove, UNIQUE_KEYS } from './unique-keys';
 
-export type SearchOutcome =
-  | { ok: true; search: SearchV1 }
-  | Extract<IdentifierOutcome, { ok: false }>;
+export type SearchOutcome = { ok: true; search: SearchV1 } | Extract<IdentifierOutcome, { ok: false }>;
 
 /** Retired Patient/Study Only asks the same questions as Patient Root, and only those of its two levels. */
 export function searchModel(model: QueryClass): SearchV1['model'] {

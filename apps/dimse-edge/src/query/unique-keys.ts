@@ -20,7 +20,11 @@ export function levelsAbove(levels: readonly QueryLevel[], level: QueryLevel): r
 }
 
 /** The first level above `level` whose unique key is not one single value without wildcards. */
-export function missingAbove(keys: readonly QueryKey[], levels: readonly QueryLevel[], level: QueryLevel): QueryLevel | undefined {
+export function missingAbove(
+  keys: readonly QueryKey[],
+  levels: readonly QueryLevel[],
+  level: QueryLevel,
+): QueryLevel | undefined {
   return levelsAbove(levels, level).find((above) => {
     const values = valuesOf(keys, UNIQUE_KEYS[above]);
     return values.length !== 1 || /[*?]/.test(values[0]!);

@@ -44,7 +44,10 @@ export class Delivery {
     }
   }
 
-  private async *sendPart(part: readonly LocatedInstanceV1[], counter: SubOperationCounter): AsyncGenerator<RetrieveResponse> {
+  private async *sendPart(
+    part: readonly LocatedInstanceV1[],
+    counter: SubOperationCounter,
+  ): AsyncGenerator<RetrieveResponse> {
     const { destination } = this.options;
     const before = counter.done;
     try {
@@ -59,7 +62,10 @@ export class Delivery {
     for (const { sopInstanceUid } of part.slice(counter.done - before)) this.count(counter, sopInstanceUid, 'failed');
   }
 
-  private async *sendEach(part: readonly LocatedInstanceV1[], counter: SubOperationCounter): AsyncGenerator<RetrieveResponse> {
+  private async *sendEach(
+    part: readonly LocatedInstanceV1[],
+    counter: SubOperationCounter,
+  ): AsyncGenerator<RetrieveResponse> {
     const { destination, loader, sender, target, originator, signal } = this.options;
     await destination?.prepare(part);
     let sent = 0;

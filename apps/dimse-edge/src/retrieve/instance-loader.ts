@@ -64,7 +64,9 @@ export class InstanceLoader {
     for (const copy of instance.copies) {
       if (copy.datasetLength > this.limits.maxHeld) return { instance, copy, how: 'streamed' };
       for (const source of this.packs.sources(copy)) {
-        const bytes = await source.read(copy.datasetOffset, copy.datasetOffset + copy.datasetLength).catch(() => undefined);
+        const bytes = await source
+          .read(copy.datasetOffset, copy.datasetOffset + copy.datasetLength)
+          .catch(() => undefined);
         if (bytes && (await this.isWhole(bytes, instance))) return { instance, copy, how: 'held', bytes };
         this.options.onDamaged?.(copy, source.where, bytes ? 'different' : 'unreadable');
       }
@@ -113,7 +115,10 @@ export class InstanceLoader {
         let failure: unknown = new Error('no readable copy');
         for (const source of this.packs.sources(copy)) {
           try {
-            return await source.read(copy.datasetOffset + start, copy.datasetOffset + Math.min(end, copy.datasetLength));
+            return await source.read(
+              copy.datasetOffset + start,
+              copy.datasetOffset + Math.min(end, copy.datasetLength),
+            );
           } catch (error) {
             failure = error;
           }

@@ -60,7 +60,9 @@ export class InstanceSender {
       sopInstanceUid,
       body: ready.body,
       length: ready.length,
-      ...(originator ? { moveOriginatorAeTitle: originator.aeTitle, moveOriginatorMessageId: originator.messageId } : {}),
+      ...(originator
+        ? { moveOriginatorAeTitle: originator.aeTitle, moveOriginatorMessageId: originator.messageId }
+        : {}),
     };
     let status: DimseStatus;
     try {
@@ -85,7 +87,10 @@ export class InstanceSender {
     contexts: readonly AcceptedContext[],
   ): Promise<Ready | undefined> {
     const { copy, instance } = loaded;
-    const choice = chooseTransferSyntax(copy.transferSyntaxUid, contexts.map((c) => c.transferSyntax));
+    const choice = chooseTransferSyntax(
+      copy.transferSyntaxUid,
+      contexts.map((c) => c.transferSyntax),
+    );
     const context = contexts.find((c) => c.transferSyntax === choice?.ts);
     if (!choice || !context) return undefined;
     const bytes = copy.datasetLength;
@@ -97,7 +102,10 @@ export class InstanceSender {
     return { contextId: context.id, body: await gathered(transcoded.body), length: transcoded.length, bytes };
   }
 
-  private source(loaded: Exclude<LoadedInstance, { how: 'unreadable' }>, copy: CopyV1): Parameters<typeof transcodeDataset>[0] {
+  private source(
+    loaded: Exclude<LoadedInstance, { how: 'unreadable' }>,
+    copy: CopyV1,
+  ): Parameters<typeof transcodeDataset>[0] {
     const { transferSyntaxUid, datasetLength } = copy;
     if (loaded.how === 'streamed') return { transferSyntaxUid, datasetLength, ...this.loader.reader(copy) };
     const { bytes } = loaded;

@@ -54,7 +54,9 @@ async function pack(sizes: number[]): Promise<TestPack> {
       sopInstanceUid: `1.2.${i + 1}`,
       sopClassUid: CT,
       wireDigest: createHash('sha256').update(dataset).digest('hex'),
-      copies: [{ packId, store: 'fs', key, edgeId: randomUUID(), datasetOffset, datasetLength: size, transferSyntaxUid: ELE }],
+      copies: [
+        { packId, store: 'fs', key, edgeId: randomUUID(), datasetOffset, datasetLength: size, transferSyntaxUid: ELE },
+      ],
     };
   });
   return { bytes, path, packId, key, instances };
@@ -96,7 +98,10 @@ describe('instance loader', () => {
       if (damage === 'gone') await rm(p.path);
       else await writeFile(p.path, damage === 'flip' ? bad : bad.subarray(0, 1500));
       const reports: string[] = [];
-      const loader = new InstanceLoader(packBytes([p]), { limits, onDamaged: (_, where, why) => reports.push(`${where} ${why}`) });
+      const loader = new InstanceLoader(packBytes([p]), {
+        limits,
+        onDamaged: (_, where, why) => reports.push(`${where} ${why}`),
+      });
       const loaded = await all(loader.load(p.instances));
       loaded.forEach((l, i) => expect(held(l)?.equals(dataset(p, i))).toBe(true));
       expect(reports.length).toBeGreaterThan(0);
@@ -127,7 +132,10 @@ describe('instance loader', () => {
           ),
         ),
     });
-    const instance = { ...p.instances[0]!, copies: [p.instances[0]!.copies[0]!, p.instances[0]!.copies[0]!, p.instances[0]!.copies[0]!] };
+    const instance = {
+      ...p.instances[0]!,
+      copies: [p.instances[0]!.copies[0]!, p.instances[0]!.copies[0]!, p.instances[0]!.copies[0]!],
+    };
     const cutTwice = new InstanceLoader(packBytes([], broken), { limits });
     expect(await all(cutTwice.load([instance]))).toMatchObject([{ how: 'streamed' }]);
     const chunks = await all(cutTwice.stream(instance));
@@ -163,11 +171,18 @@ const context = (transferSyntax: string, id = 1): AcceptedContext => ({
   scpRole: true,
 });
 
-async function* pages(instances: LocatedInstanceV1[], per = 2, total = instances.length): AsyncGenerator<LocateReplyV1> {
+async function* pages(
+  instances: LocatedInstanceV1[],
+  per = 2,
+  total = instances.length,
+): AsyncGenerator<LocateReplyV1> {
   for (let i = 0; i < instances.length || i === 0; i += per) yield { total, instances: instances.slice(i, i + per) };
 }
 
-function delivery(p: TestPack, over: Partial<ConstructorParameters<typeof Delivery>[0]>): { delivery: Delivery; results: string[] } {
+function delivery(
+  p: TestPack,
+  over: Partial<ConstructorParameters<typeof Delivery>[0]>,
+): { delivery: Delivery; results: string[] } {
   const loader = new InstanceLoader(packBytes([p]));
   const results: string[] = [];
   return {
@@ -191,7 +206,13 @@ describe('delivery of a C-GET', () => {
     target.statuses = [0, 0xb000, 0xa700];
     const { delivery: d, results } = delivery(p, { target });
     const responses: RetrieveResponse[] = await all(d.run(pages(p.instances)));
-    expect(target.got.map((g) => g.bytes.equals(dataset(p, target.got.indexOf(g))))).toEqual([true, true, true, true, true]);
+    expect(target.got.map((g) => g.bytes.equals(dataset(p, target.got.indexOf(g))))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+    ]);
     expect(target.got[0]?.operation).toMatchObject({ contextId: 7, sopInstanceUid: '1.2.1', length: 100 });
     expect(results).toEqual(['completed', 'warning', 'failed', 'completed', 'completed']);
     expect(d.counter?.counts).toEqual({ remaining: 0, completed: 3, failed: 1, warning: 1 });
@@ -225,7 +246,9 @@ describe('delivery of a C-GET', () => {
     const p = await pack([100]);
     const target = new Receiver([context(ELE)]);
     target.store = () => Promise.reject(new Error('association lost'));
-    await expect(all(delivery(p, { target }).delivery.run(pages(p.instances)))).rejects.toThrow('association to the receiver');
+    await expect(all(delivery(p, { target }).delivery.run(pages(p.instances)))).rejects.toThrow(
+      'association to the receiver',
+    );
   });
 });
 
@@ -236,7 +259,12 @@ describe('delivery of a C-MOVE', () => {
       connect: async () => {
         connections++;
         const association = await connect();
-        return { ...association, store: association.store, release: () => Promise.resolve(), abort: () => undefined } as ClientAssociation;
+        return {
+          ...association,
+          store: association.store,
+          release: () => Promise.resolve(),
+          abort: () => undefined,
+        } as ClientAssociation;
       },
     });
     return { d, connections: () => connections };
@@ -291,12 +319,12 @@ describe('contexts for a destination', () => {
   });
 
   it('are one for each syntax: as stored, and uncompressed', () => {
-    expect(neededContexts([instance(CT, '1.2.840.10008.1.2.4.70'), instance(CT, ELE)]).map((c) => c.transferSyntaxes)).toEqual([
-      ['1.2.840.10008.1.2.4.70'],
-      [ELE],
+    expect(
+      neededContexts([instance(CT, '1.2.840.10008.1.2.4.70'), instance(CT, ELE)]).map((c) => c.transferSyntaxes),
+    ).toEqual([['1.2.840.10008.1.2.4.70'], [ELE], ['1.2.840.10008.1.2']]);
+    expect(neededContexts([instance(CT, ELE)], ['1.2.840.10008.1.2']).map((c) => c.transferSyntaxes)).toEqual([
       ['1.2.840.10008.1.2'],
     ]);
-    expect(neededContexts([instance(CT, ELE)], ['1.2.840.10008.1.2']).map((c) => c.transferSyntaxes)).toEqual([['1.2.840.10008.1.2']]);
   });
 
   it('never exceed what one association can have', () => {

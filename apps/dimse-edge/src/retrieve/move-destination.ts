@@ -1,7 +1,13 @@
 /** The association(s) to a C-MOVE destination: opened for what the next instances need, opened again when lost. */
 import type { LocatedInstanceV1 } from '@archipelago/contracts';
 import { EXPLICIT_VR_LE, IMPLICIT_VR_LE } from '@archipelago/dicom-core';
-import type { AcceptedContext, AssociationOptions, ClientAssociation, DimseStatus, StoreOperation } from '@archipelago/dimse';
+import type {
+  AcceptedContext,
+  AssociationOptions,
+  ClientAssociation,
+  DimseStatus,
+  StoreOperation,
+} from '@archipelago/dimse';
 import type { StoreTarget } from './instance-sender';
 
 /** Presentation context IDs are odd bytes (PS3.8 9.3.2.2). */
@@ -25,12 +31,18 @@ export function neededContexts(
     if (!configured) for (const copy of copies) syntaxes.add(copy.transferSyntaxUid);
   }
   return [...byClass].flatMap(([abstractSyntax, stored]) =>
-    [...new Set(configured ?? [...stored, EXPLICIT_VR_LE, IMPLICIT_VR_LE])].map((ts) => ({ abstractSyntax, transferSyntaxes: [ts] })),
+    [...new Set(configured ?? [...stored, EXPLICIT_VR_LE, IMPLICIT_VR_LE])].map((ts) => ({
+      abstractSyntax,
+      transferSyntaxes: [ts],
+    })),
   );
 }
 
 /** Consecutive instances whose contexts fit one association. */
-export function batches(instances: readonly LocatedInstanceV1[], configured?: readonly string[]): LocatedInstanceV1[][] {
+export function batches(
+  instances: readonly LocatedInstanceV1[],
+  configured?: readonly string[],
+): LocatedInstanceV1[][] {
   const result: LocatedInstanceV1[][] = [];
   let batch: LocatedInstanceV1[] = [];
   const classes = new Map<string, Set<string>>();

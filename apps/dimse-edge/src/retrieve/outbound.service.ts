@@ -15,7 +15,12 @@ export class OutboundService {
 
   constructor(@Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig) {
     const { tls } = config;
-    if (tls) this.tls = { cert: readFileSync(tls.cert), key: readFileSync(tls.key), ca: tls.ca ? readFileSync(tls.ca) : undefined };
+    if (tls)
+      this.tls = {
+        cert: readFileSync(tls.cert),
+        key: readFileSync(tls.key),
+        ca: tls.ca ? readFileSync(tls.ca) : undefined,
+      };
   }
 
   /** undefined: not a peer with host and port. */

@@ -48,7 +48,7 @@ function fileSource(path: string): ByteSource {
   async function* stream(start: number, end: number): AsyncGenerator<Buffer> {
     const file = await open(path, 'r');
     try {
-      for (let at = start; at < end; ) {
+      for (let at = start; at < end;) {
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(PIECE, end - at)), 0, undefined, at);
         if (bytesRead === 0) throw new Error('the segment is shorter than the catalog says');
         at += bytesRead;

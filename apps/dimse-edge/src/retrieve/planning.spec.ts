@@ -16,9 +16,17 @@ function identifier(level: QueryIdentifier['level'], keys: Record<string, string
 
 describe('locate request', () => {
   it('takes lists of UIDs at the level', () => {
-    expect(locateRequest(identifier('SERIES', { '0020000D': ['1.2'], '0020000E': ['1.3', '1.4'] }), STUDY_GET, principal)).toEqual({
+    expect(
+      locateRequest(identifier('SERIES', { '0020000D': ['1.2'], '0020000E': ['1.3', '1.4'] }), STUDY_GET, principal),
+    ).toEqual({
       ok: true,
-      locate: { principal, model: 'study-root', level: 'SERIES', studyInstanceUids: ['1.2'], seriesInstanceUids: ['1.3', '1.4'] },
+      locate: {
+        principal,
+        model: 'study-root',
+        level: 'SERIES',
+        studyInstanceUids: ['1.2'],
+        seriesInstanceUids: ['1.3', '1.4'],
+      },
     });
   });
 
@@ -33,7 +41,12 @@ describe('locate request', () => {
   it('takes objects without patient by their class', () => {
     expect(locateRequest(identifier(undefined, { '00080018': ['1.2.3'] }), PALETTE_GET, principal)).toMatchObject({
       ok: true,
-      locate: { model: 'patientless', level: 'IMAGE', sopInstanceUids: ['1.2.3'], sopClasses: ['1.2.840.10008.5.1.4.39.1'] },
+      locate: {
+        model: 'patientless',
+        level: 'IMAGE',
+        sopInstanceUids: ['1.2.3'],
+        sopClasses: ['1.2.840.10008.5.1.4.39.1'],
+      },
     });
   });
 
@@ -64,18 +77,25 @@ function located(uid: string, packId: string, datasetOffset: number, datasetLeng
 describe('read runs', () => {
   const limits = { maxRunBytes: 1000, maxGap: 50, maxHeld: 600 };
   const uids = (instances: LocatedInstanceV1[]) =>
-    planRuns(instances, limits).map((r) => [r.copy ? [(r as { start: number }).start, (r as { end: number }).end] : null, r.instances.map((i) => i.sopInstanceUid)]);
+    planRuns(instances, limits).map((r) => [
+      r.copy ? [(r as { start: number }).start, (r as { end: number }).end] : null,
+      r.instances.map((i) => i.sopInstanceUid),
+    ]);
 
   it('joins neighbours of one pack up to the limit', () => {
     expect(uids([located('a', 'p', 100, 400), located('b', 'p', 520, 400), located('c', 'p', 940, 400)])).toEqual([
-      [[100, 920], ['a', 'b']],
+      [
+        [100, 920],
+        ['a', 'b'],
+      ],
       [[940, 1340], ['c']],
     ]);
   });
 
   it('never joins over gaps, backwards, across packs, or what is streamed', () => {
     expect(
-      uids([located('a', 'p', 0, 10), located('b', 'p', 100, 10), located('c', 'p', 50, 10), located('d', 'q', 60, 10)]).length,
+      uids([located('a', 'p', 0, 10), located('b', 'p', 100, 10), located('c', 'p', 50, 10), located('d', 'q', 60, 10)])
+        .length,
     ).toBe(4);
     expect(uids([located('a', 'p', 0, 10), located('b', 'p', 10, 601), located('c', 'p', 611, 10)])).toEqual([
       [[0, 10], ['a']],

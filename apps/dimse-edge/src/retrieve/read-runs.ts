@@ -29,7 +29,10 @@ export interface RunLimits {
 
 export const RUN_LIMITS: RunLimits = { maxRunBytes: 4 * 1024 * 1024, maxGap: 64 * 1024, maxHeld: 16 * 1024 * 1024 };
 
-export function planRuns(instances: readonly LocatedInstanceV1[], limits: RunLimits = RUN_LIMITS): (ReadRun | SingleRead)[] {
+export function planRuns(
+  instances: readonly LocatedInstanceV1[],
+  limits: RunLimits = RUN_LIMITS,
+): (ReadRun | SingleRead)[] {
   const runs: (ReadRun | SingleRead)[] = [];
   let open: ReadRun | undefined;
   for (const instance of instances) {

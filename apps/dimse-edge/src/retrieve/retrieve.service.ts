@@ -68,7 +68,10 @@ export class RetrieveService {
   private ask(request: QueryRequest, operation: QueryOperation): Asked {
     const model = queryClass(request.context.abstractSyntax);
     if (model?.operation !== operation) {
-      return { ok: false, response: { status: 0x0122, counts: NOTHING, errorComment: 'SOP class is not that of the context' } };
+      return {
+        ok: false,
+        response: { status: 0x0122, counts: NOTHING, errorComment: 'SOP class is not that of the context' },
+      };
     }
     const read = readIdentifier(request.identifier, request.context.transferSyntax, model);
     const asked = read.ok ? locateRequest(read.identifier, model, principalOf(request.association, this.site)) : read;
@@ -116,7 +119,9 @@ export class RetrieveService {
       status: RETRIEVE_STATUS[counter.outcome(cancelled)].status,
       counts: counter.counts,
       ...(comment ? { errorComment: comment } : {}),
-      ...(counter.failedList.length > 0 ? { identifier: failedList(counter.failedList, request.context.transferSyntax) } : {}),
+      ...(counter.failedList.length > 0
+        ? { identifier: failedList(counter.failedList, request.context.transferSyntax) }
+        : {}),
     };
   }
 
@@ -139,7 +144,10 @@ export class RetrieveService {
     return { status: RETRIEVE_STATUS[outcome].status, counts: NOTHING, errorComment };
   }
 
-  private async *counted(operation: QueryOperation, responses: AsyncGenerator<RetrieveResponse>): AsyncGenerator<RetrieveResponse> {
+  private async *counted(
+    operation: QueryOperation,
+    responses: AsyncGenerator<RetrieveResponse>,
+  ): AsyncGenerator<RetrieveResponse> {
     let last: number = RETRIEVE_STATUS.pending.status;
     try {
       for await (const response of responses) {

@@ -92,9 +92,16 @@ describe('pack keeper', () => {
   it('uploads, announces and confirms', async () => {
     world.keeper.add(pack);
     await world.pass(0);
-    expect(world.uploads).toEqual([{ key: `packs/main/2026/03/04/${pack.packId}.pack < ${pack.path}`, repair: undefined }]);
+    expect(world.uploads).toEqual([
+      { key: `packs/main/2026/03/04/${pack.packId}.pack < ${pack.path}`, repair: undefined },
+    ]);
     expect(world.announced).toHaveLength(1);
-    expect(world.announced[0]).toMatchObject({ packId: pack.packId, edgeId: EDGE, attempt: 1, key: packKey('main', pack) });
+    expect(world.announced[0]).toMatchObject({
+      packId: pack.packId,
+      edgeId: EDGE,
+      attempt: 1,
+      key: packKey('main', pack),
+    });
     await world.answered('indexed');
     expect(world.shelved).toEqual([`confirm ${pack.packId}`]);
     expect(world.keeper.status()).toMatchObject({ uploadQueue: 0, unanswered: 0 });

@@ -240,7 +240,19 @@ export class PackKeeper {
     const { edgeId, site, store, bus } = this.options;
     const attempt = ++tracked.announcements;
     const key = packKey(site, tracked.pack);
-    const payload = { packId, edgeId, site, store: store.name, key, bytes, tailOffset, entries, sha256, sealedAt, attempt };
+    const payload = {
+      packId,
+      edgeId,
+      site,
+      store: store.name,
+      key,
+      bytes,
+      tailOffset,
+      entries,
+      sha256,
+      sealedAt,
+      attempt,
+    };
     bus.publish(PackSealed, payload).then(
       () => {
         tracked.announcing = false;

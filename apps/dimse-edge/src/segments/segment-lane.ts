@@ -128,7 +128,11 @@ export class StrictLane implements SegmentLane {
       return {
         write: (chunk) => entry.write(chunk),
         commit: (header, warnings) => this.commit(segment, entry.commit(header, warnings)).finally(leave),
-        rollback: () => entry.rollback().then(() => segment.seal()).then(leave, leave),
+        rollback: () =>
+          entry
+            .rollback()
+            .then(() => segment.seal())
+            .then(leave, leave),
       };
     } catch (error) {
       leave();

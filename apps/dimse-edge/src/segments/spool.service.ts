@@ -143,7 +143,10 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
     const { spool: gauge, spoolFree, spoolFull, syncs, queue } = this.metrics.all;
     const collect = async (): Promise<void> => {
       const stats = await this.spool.stats();
-      for (const [state, shelf] of [['unconfirmed', stats.sealed], ['confirmed', stats.confirmed]] as const) {
+      for (const [state, shelf] of [
+        ['unconfirmed', stats.sealed],
+        ['confirmed', stats.confirmed],
+      ] as const) {
         gauge.set({ state, what: 'packs' }, shelf.packs);
         gauge.set({ state, what: 'bytes' }, shelf.bytes);
         gauge.set({ state, what: 'oldest_seconds' }, shelf.oldestAgeMs / 1000);

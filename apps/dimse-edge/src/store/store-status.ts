@@ -36,7 +36,8 @@ export const STORE_ANSWERS = {
     status: 0xa701,
     comment: 'could not be written to disk',
     elements: [],
-    meaning: 'A write or sync failed. Nothing was acknowledged; the sender tries again on the same or a new association.',
+    meaning:
+      'A write or sync failed. Nothing was acknowledged; the sender tries again on the same or a new association.',
   },
   'not-confirmed': {
     status: 0xa702,

@@ -83,7 +83,12 @@ interface SinkEvents {
   outcomeOf(error: unknown): StoreOutcome;
 }
 
-const OVER_LIMITS: ReadonlySet<string> = new Set(['too-deep', 'header-too-large', 'too-many-fragments', 'inflate-limit']);
+const OVER_LIMITS: ReadonlySet<string> = new Set([
+  'too-deep',
+  'header-too-large',
+  'too-many-fragments',
+  'inflate-limit',
+]);
 
 /** Takes the rest of a data set that is refused, and says why at its end. */
 class RefusingSink implements StoreSink {

@@ -6,8 +6,16 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import {
-  Locate, type LocatedInstanceV1, type LocateV1, PackAnswered, type PackAnsweredV1, PackSealed, type PackSealedV1, Search,
-  subjectFilter, subjectFor,
+  Locate,
+  type LocatedInstanceV1,
+  type LocateV1,
+  PackAnswered,
+  type PackAnsweredV1,
+  PackSealed,
+  type PackSealedV1,
+  Search,
+  subjectFilter,
+  subjectFor,
 } from '@archipelago/contracts';
 import { FileSource, PackReader } from '@archipelago/pack';
 
@@ -35,7 +43,9 @@ export class TestCentre {
       const { cursor } = payloadOf(message) as { cursor?: string };
       const from = Number(cursor ?? 0);
       const to = Math.min(matches, from + perPage);
-      const page = Array.from({ length: to - from }, (_, i) => ({ '0020000D': { vr: 'UI', Value: [`1.2.${from + i}`] } }));
+      const page = Array.from({ length: to - from }, (_, i) => ({
+        '0020000D': { vr: 'UI', Value: [`1.2.${from + i}`] },
+      }));
       reply(message, { matches: page, cursor: to < matches ? String(to) : undefined, unsupported: [], notices: [] });
     });
   }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { conformance } from '@archipelago/dimse-edge';
+import { conformance } from './conformance';
 import { renderConformance } from './render';
 
 it('the committed conformance statement is what the code says', () => {
-  const committed = readFileSync(join(__dirname, '..', '..', 'docs', 'conformance-statement.md'), 'utf8');
+  const committed = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'conformance-statement.md'), 'utf8');
   expect(committed).toBe(renderConformance(conformance()));
 });

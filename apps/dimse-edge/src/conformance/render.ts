@@ -1,20 +1,29 @@
-import type { Conformance, ConformanceRow, StatusRow } from '@archipelago/dimse-edge';
+import type { Conformance, ConformanceRow, StatusRow } from './conformance';
 
-const retired = (row: ConformanceRow): string => (row.retired ? `${row.name.replace(/ \(Retired\)$/, '')} (retired)` : row.name);
+const retired = (row: ConformanceRow): string =>
+  row.retired ? `${row.name.replace(/ \(Retired\)$/, '')} (retired)` : row.name;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-const byUid = (rows: readonly ConformanceRow[]): string => table(['Name', 'UID'], rows.map((r) => [retired(r), r.uid]));
-const statuses = (rows: readonly StatusRow[]): string => table(['Status', 'Means'], rows.map((r) => [r.status, r.meaning]));
+const byUid = (rows: readonly ConformanceRow[]): string =>
+  table(
+    ['Name', 'UID'],
+    rows.map((r) => [retired(r), r.uid]),
+  );
+const statuses = (rows: readonly StatusRow[]): string =>
+  table(
+    ['Status', 'Means'],
+    rows.map((r) => [r.status, r.meaning]),
+  );
 
 /** DICOM conformance statement (PS3.2) in Markdown. */
 export function renderConformance(c: Conformance): string {
   const sections = [
     '# DICOM conformance statement',
-    'Generated from the tables in the code by `tools/conformance`; do not edit.',
+    'Generated from the tables in the code by `apps/dimse-edge/src/conformance`; do not edit.',
     '## Associations',
     'Accepted for the configured AE titles, from known peers (AE title, source address, client certificate where one is' +
       ' named); from unknown callers only where a setting says so. Refused with:',

@@ -1,12 +1,12 @@
 /** What this edge conforms to, from the tables that it works by: for the generated conformance statement. */
 import { sopClassName, storageSopClasses, transferSyntax, VERIFICATION_SOP_CLASS } from '@archipelago/dicom-core';
-import { REFUSALS } from './association/association-policy';
-import { storedTransferSyntaxes } from './association/capabilities';
-import { QUERY_SYNTAXES } from './association/context-choice';
-import { QUERY_CLASSES } from './association/query-classes';
-import { QUERY_STATUS } from './query/find-status';
-import { RETRIEVE_STATUS } from './retrieve/sub-operations';
-import { STORE_ANSWERS } from './store/store-status';
+import { REFUSALS } from '../association/association-policy';
+import { storedTransferSyntaxes } from '../association/capabilities';
+import { QUERY_SYNTAXES } from '../association/context-choice';
+import { QUERY_CLASSES } from '../association/query-classes';
+import { QUERY_STATUS } from '../query/find-status';
+import { RETRIEVE_STATUS } from '../retrieve/sub-operations';
+import { STORE_ANSWERS } from '../store/store-status';
 
 export interface ConformanceRow {
   uid: string;
@@ -41,7 +41,13 @@ export function conformance(): Conformance {
   return {
     verification: { uid: VERIFICATION_SOP_CLASS, name: sopClassName(VERIFICATION_SOP_CLASS) ?? '', retired: false },
     storage: storageSopClasses().map(({ uid, name, retired, patientless }) => ({ uid, name, retired, patientless })),
-    query: QUERY_CLASSES.map(({ uid, name, retired, operation, levels }) => ({ uid, name, retired, operation, levels })),
+    query: QUERY_CLASSES.map(({ uid, name, retired, operation, levels }) => ({
+      uid,
+      name,
+      retired,
+      operation,
+      levels,
+    })),
     storageSyntaxes: storedTransferSyntaxes().map(syntax),
     querySyntaxes: QUERY_SYNTAXES.map(syntax),
     storeStatus: statusRows(STORE_ANSWERS),

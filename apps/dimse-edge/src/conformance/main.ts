@@ -2,20 +2,21 @@
  * Writes docs/conformance-statement.md from the tables that the edge works by; with --check it fails when the file
  * differs from them (a changed table needs a new statement).
  *
- *   node tools/dist/conformance/main.js [--check]
+ *   node apps/dimse-edge/dist/conformance/main.js [--check]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { conformance } from '@archipelago/dimse-edge';
-import { repositoryRoot } from '@archipelago/platform-embedded';
+import { conformance } from './conformance';
 import { renderConformance } from './render';
 
-const file = join(repositoryRoot(), 'docs', 'conformance-statement.md');
+const file = join(__dirname, '..', '..', '..', '..', 'docs', 'conformance-statement.md');
 const text = renderConformance(conformance());
 
 if (process.argv.includes('--check')) {
   if (readFileSync(file, 'utf8') !== text) {
-    process.stderr.write('docs/conformance-statement.md is not what the code says: run node tools/dist/conformance/main.js\n');
+    process.stderr.write(
+      'docs/conformance-statement.md is not what the code says: run node apps/dimse-edge/dist/conformance/main.js\n',
+    );
     process.exit(1);
   }
 } else {
