@@ -1,7 +1,8 @@
 import type { Campaign } from './campaign';
 import { fuzz } from './fuzz';
+import { neverLost } from './never-lost';
 
-const CAMPAIGNS: Campaign[] = [fuzz];
+const CAMPAIGNS: Campaign[] = [neverLost, fuzz];
 
 const note = (line: string): void => void process.stdout.write(`${line}\n`);
 
