@@ -1,6 +1,6 @@
 import type { AssociateRequest } from '@archipelago/dimse';
 import { PeerSchema } from '@archipelago/platform-service';
-import { APPLICATION_CONTEXT, type AssociationRules, decideAssociation } from './association-policy';
+import { APPLICATION_CONTEXT, type AssociationRules, decideAssociation, ownAeTitles } from './association-policy';
 import { edgeCapabilities } from './capabilities';
 import { countOpen } from './open-associations';
 import { PeerTable } from './peers';
@@ -173,6 +173,19 @@ describe('presentation contexts', () => {
   });
 });
 
+describe('own AE titles', () => {
+  it('leaves out those with a view: they would show more than they stand for', () => {
+    const further = [{ aeTitle: 'ARCHIVE2' }, { aeTitle: 'RESEARCH', view: 'deidentified' }];
+    expect(ownAeTitles('ARCHIPELAGO', further)).toEqual(['ARCHIPELAGO', 'ARCHIVE2']);
+    const decided = decideAssociation(
+      request({ calledAeTitle: 'RESEARCH' }),
+      rules({ ownAeTitles: ownAeTitles('ARCHIPELAGO', further) }),
+      countOpen([]),
+    );
+    expect(decided.decision).toEqual(refused(1, 1, 7));
+  });
+});
+
 describe('extended negotiation', () => {
   function answer(over: Partial<AssociateRequest>) {
     const { decision } = decideAssociation(request(over), rules(), countOpen([]));
@@ -192,6 +205,11 @@ describe('extended negotiation', () => {
       ['1.2.840.10008.5.1.4.1.2.2.3', [1, 0]],
       [CT, [2, 0, 3, 0, 0, 0]],
     ]);
+  });
+
+  it('does not promise timezone adjustment, which the catalog does not do', () => {
+    const extended = [{ sopClassUid: STUDY_FIND, info: Buffer.from([1, 1, 1, 1, 1]) }];
+    expect([...(answer({ extended }).extended?.[0]?.info ?? [])]).toEqual([1, 1, 1, 0, 0]);
   });
 
   it('lets a requestor receive objects, never answer queries', () => {

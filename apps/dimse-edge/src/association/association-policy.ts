@@ -18,6 +18,15 @@ export const REFUSALS: Readonly<
 
 export const APPLICATION_CONTEXT = '1.2.840.10008.3.1.1.1';
 
+/**
+ * What we answer to. An AE title with a view (obscured, de-identified) is left out while views do not exist: whoever
+ * calls it must never be shown more than it stands for.
+ */
+export function ownAeTitles(first: string, further: readonly { aeTitle: string; view?: string }[]): string[] {
+  const hidden = new Set(further.filter((ae) => ae.view !== undefined).map((ae) => ae.aeTitle));
+  return [first, ...further.map((ae) => ae.aeTitle)].filter((aeTitle) => !hidden.has(aeTitle));
+}
+
 export interface AssociationRules {
   /** AE titles that we answer to. */
   ownAeTitles: readonly string[];

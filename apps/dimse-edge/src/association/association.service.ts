@@ -9,7 +9,7 @@ import {
 } from '@archipelago/platform-service';
 import { acceptsUnknownPeers, type EdgeConfig, edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
-import { type AssociationRules, decideAssociation, REFUSALS } from './association-policy';
+import { type AssociationRules, decideAssociation, ownAeTitles, REFUSALS } from './association-policy';
 import { associationState, type AssociationState } from './association-state';
 import { edgeCapabilities } from './capabilities';
 import { countOpen } from './open-associations';
@@ -23,7 +23,7 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
   private readonly rules: AssociationRules;
 
   constructor(
-    @Inject(ARCHIPELAGO_CONFIG) file: ArchipelagoConfig,
+    @Inject(ARCHIPELAGO_CONFIG) private readonly file: ArchipelagoConfig,
     @Inject(coreConfig.KEY) core: CoreConfig,
     @Inject(edgeConfig.KEY) edge: EdgeConfig,
     private readonly metrics: EdgeMetrics,
@@ -33,7 +33,7 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
       file.peers.flatMap((p) => (p.host !== undefined && !p.addresses ? [p.host] : [])),
     );
     this.rules = {
-      ownAeTitles: [core.aeTitle, ...file.aes.map((ae) => ae.aeTitle)],
+      ownAeTitles: ownAeTitles(core.aeTitle, file.aes),
       peers: new PeerTable(file.peers, (host) => this.addresses.of(host)),
       acceptUnknownPeers: acceptsUnknownPeers(edge),
       capabilities: edgeCapabilities(file.privateSopClasses.map((c) => c.uid)),
@@ -47,6 +47,10 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
   }
 
   async onModuleInit(): Promise<void> {
+    for (const { aeTitle, view } of this.file.aes) {
+      if (view !== undefined)
+        this.logger.warn('AE title refused: no view can be shown yet', { calledAeTitle: aeTitle });
+    }
     await this.addresses.start();
   }
 

@@ -21,10 +21,10 @@ export const NO_FIND_OPTIONS: FindOptions = {
 };
 
 /**
- * PS3.4 C.5.1.1: relational queries, combined date-time matching, fuzzy names and timezone adjustment are supported, the
- * fifth byte (enhanced multi-frame image conversion) is not.
+ * PS3.4 C.5.1.1: relational queries, combined date-time matching and fuzzy names are supported; timezone adjustment is
+ * not (the catalog matches dates and times as they were written), nor enhanced multi-frame image conversion.
  */
-const FIND_SUPPORT = [1, 1, 1, 1, 0];
+const FIND_SUPPORT = [1, 1, 1, 0, 0];
 /** PS3.4 C.5.2.1 and C.5.3.1: relational retrieval is supported, enhanced multi-frame conversion is not. */
 const RETRIEVE_SUPPORT = [1, 0];
 /**
