@@ -123,6 +123,16 @@ export class Dataset {
     return at < 0 ? [] : this.itemsAt(at);
   }
 
+  /**
+   * What a whole header (not an item of it) holds in these elements, sequences too, as one string of bytes: headers with
+   * equal fingerprints for the same tags decode to the same values. An absent element and an empty one differ.
+   */
+  fingerprint(tags: readonly Tag[]): string {
+    let print = this.rawElement(SPECIFIC_CHARACTER_SET);
+    for (const tag of tags) print += this.rawElement(tag);
+    return print;
+  }
+
   /** The whole as DICOM JSON model (PS3.18 Annex F). */
   toDicomJson(options: DicomJsonOptions = {}): DicomJson {
     return datasetToJson(this, options);
@@ -165,6 +175,13 @@ export class Dataset {
 
   private rawText(at: number): string {
     return this.source.bytes.toString('latin1', this.index.starts[at], this.index.ends[at]);
+  }
+
+  /** Lengths are part of it: no value can pass for two. */
+  private rawElement(tag: Tag): string {
+    const { index } = this;
+    const at = findTag(index, tag);
+    return at < 0 ? '' : `${tag}:${index.vrs[at]}:${index.ends[at] - index.starts[at]}:${this.rawText(at)}`;
   }
 
   private find(tag: Tag | string): number {

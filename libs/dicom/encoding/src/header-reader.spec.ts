@@ -401,6 +401,16 @@ describe('hostile datasets', () => {
     expect(errorOf(() => readWhole(items, EXPLICIT_VR_LE, { maxHeaderBytes: 50_000 })).code).toBe('header-too-large');
   });
 
+  it('more elements in one level than any real object has: refused before anybody has to sort or show them', () => {
+    const many = Buffer.concat(
+      Array.from({ length: 60_000 }, (_, i) => explicitElement(0x00090000 + 0x1000 + 60_000 - i, 'CS', Buffer.alloc(0))),
+    );
+    expect(errorOf(() => readWhole(many, EXPLICIT_VR_LE)).code).toBe('header-too-large');
+    expect(readWhole(many.subarray(0, 8 * 50_000), EXPLICIT_VR_LE).header.length).toBe(8 * 50_000);
+    const inItem = explicitElement(0x00081140, 'SQ', item(many));
+    expect(errorOf(() => readWhole(inItem, EXPLICIT_VR_LE)).code).toBe('header-too-large');
+  });
+
   it('refuses a deflate bomb while it inflates', () => {
     const pixel = explicitElement(0x7fe00010, 'OW', Buffer.alloc(60 * 1024 * 1024));
     const bomb = deflateRawSync(pixel);

@@ -9,6 +9,8 @@ export class LevelStack {
   end = Infinity;
   undefinedLength = true;
   lastTag = -1;
+  /** Elements of this level so far. */
+  elements = 0;
   /** PixelRepresentation of the level or the nearest around it. */
   signed = false;
 
@@ -20,6 +22,7 @@ export class LevelStack {
     end: number;
     undefinedLength: boolean;
     lastTag: number;
+    elements: number;
     signed: boolean;
     creators: Map<number, string> | undefined;
   }[] = [];
@@ -54,6 +57,7 @@ export class LevelStack {
     this.save();
     this.inSequence = false;
     this.lastTag = -1;
+    this.elements = 0;
     this.creators = undefined;
     this.setEnd(end);
     return true;
@@ -70,6 +74,7 @@ export class LevelStack {
     this.end = level.end;
     this.undefinedLength = level.undefinedLength;
     this.lastTag = level.lastTag;
+    this.elements = level.elements;
     this.signed = level.signed;
     this.creators = level.creators;
   }
@@ -99,6 +104,7 @@ export class LevelStack {
       end: this.end,
       undefinedLength: this.undefinedLength,
       lastTag: this.lastTag,
+      elements: this.elements,
       signed: this.signed,
       creators: this.creators,
     });

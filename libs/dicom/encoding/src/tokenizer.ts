@@ -10,6 +10,11 @@ const ITEM = 0xfffee000;
 const ITEM_DELIMITER = 0xfffee00d;
 const SEQUENCE_DELIMITER = 0xfffee0dd;
 const PIXEL_REPRESENTATION = 0x00280103;
+/**
+ * Most elements of one data set or item: ten times what any real one has. Without it 8 MiB of empty elements, a million of
+ * them, cost whoever sorts or shows them seconds.
+ */
+export const MAX_LEVEL_ELEMENTS = 50_000;
 /** Longest value that the tokenizer itself looks at (private creators are LO). */
 const WATCHED = 64;
 
@@ -335,6 +340,7 @@ export class Tokenizer {
   private count(tag: number): void {
     this.elements++;
     const levels = this.levels;
+    if (++levels.elements > MAX_LEVEL_ELEMENTS) throw this.error('header-too-large', tag, 'too many elements');
     if (tag <= levels.lastTag)
       this.warnings.add(tag === levels.lastTag ? 'duplicate-elements' : 'elements-out-of-order');
     else levels.lastTag = tag;
