@@ -37,8 +37,9 @@ async function storm(
   const sending = sendAll(senders, source, () => calm && ledger.acknowledgedAt.length >= instances);
   try {
     do {
-      for (const strike of plan(Object.keys(system.processes), 2, random)) await chaos.strike(strike);
+      for (const strike of plan(Object.keys(system.processes), options.long ? 3 : 2, random)) await chaos.strike(strike);
     } while (options.long && ledger.acknowledgedAt.length < instances);
+    await chaos.allRevived();
   } finally {
     calm = true;
     await sending;
@@ -54,10 +55,11 @@ async function run(args: string[], note: (line: string) => void): Promise<Campai
   const ledger = new Ledger();
   try {
     const { kills, aimed } = await storm(system, options, ledger, checks);
+    checks.note('sent; waiting until every pack is answered');
     await untilQuiet(system, 150_000);
     const centre = await Centre.open(system);
     try {
-      note(`  ${summary(ledger)}; ${kills} kills, ${aimed} of them aimed between two steps`);
+      checks.note(`${summary(ledger)}; ${kills} kills, ${aimed} of them aimed between two steps`);
       await checkAll(centre, ledger, checks);
     } finally {
       await centre.close();

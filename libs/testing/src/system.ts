@@ -85,9 +85,11 @@ async function assemble(
     mkdirSync(path, { recursive: true, mode: 0o755 });
     return path;
   };
-  const nats = own(await startNats({ dir: folder('nats') }));
-  const postgres = own(await startPostgres({ dir: folder('postgres') }));
-  const minio = options.store === 's3' ? own(await startMinio({ dir: folder('minio') })) : undefined;
+  const [nats, postgres, minio] = await together<[TestNats, TestPostgres, TestMinio | undefined]>([
+    startNats({ dir: folder('nats') }).then(own),
+    startPostgres({ dir: folder('postgres') }).then(own),
+    options.store === 's3' ? startMinio({ dir: folder('minio') }).then(own) : Promise.resolve(undefined),
+  ]);
   const port = await freePort();
   const objectsDir = folder('objects');
   const spoolDir = join(home, 'edge', 'spool');
@@ -108,10 +110,11 @@ async function assemble(
   };
   const service = async (name: string, app: string, wrap?: (command: string[]) => string[]): Promise<TestService> =>
     own(await startService(name, app, env, join(home, 'logs', `${name}.log`), wrap));
-  const catalog = await service('catalog', 'catalog');
-  const ingests: TestService[] = [];
-  for (let n = 1; n <= (options.ingests ?? 1); n++) ingests.push(await service(`ingest-${n}`, 'ingest'));
-  const edge = await service('edge', 'dimse-edge', options.wrapEdge);
+  const [edge, catalog, ...ingests] = await together<[TestService, TestService, ...TestService[]]>([
+    service('edge', 'dimse-edge', options.wrapEdge),
+    service('catalog', 'catalog'),
+    ...Array.from({ length: options.ingests ?? 1 }, (_, n) => service(`ingest-${n + 1}`, 'ingest')),
+  ]);
   const processes: Record<string, RunningServer> = { nats, postgres, catalog, edge };
   if (minio) processes['minio'] = minio;
   for (const ingest of ingests) processes[ingest.name] = ingest;
@@ -133,6 +136,12 @@ async function assemble(
     env,
     stop,
   };
+}
+
+/** Waits for all, also when one fails: what has started by then can be stopped. */
+async function together<T extends unknown[]>(starting: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(starting);
+  return (await Promise.all(starting)) as T;
 }
 
 async function startService(

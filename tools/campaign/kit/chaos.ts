@@ -69,6 +69,7 @@ function take(from: string[], random: Random, count: number): string[] {
 /** Kills and restarts by plan. */
 export class Chaos {
   private readonly listeners = new Map<Moment, Set<() => void>>();
+  private readonly reviving = new Map<string, Promise<void>>();
   private nats: NatsConnection | undefined;
   private closers: (() => void)[] = [];
   kills = 0;
@@ -123,16 +124,26 @@ export class Chaos {
   }
 
   async strike(strike: Strike): Promise<void> {
+    await Promise.all(strike.victims.map((name) => this.reviving.get(name)));
     const victims = strike.victims.map((name) => this.process(name));
     await this.until(strike.moment, 2_500);
     // even one turn of the timer would miss a window of microseconds
     if (strike.delayMs > 0) await pause(strike.delayMs);
     await Promise.all(victims.map((victim) => victim.kill9()));
     this.kills += victims.length;
-    await pause(strike.downMs);
-    await Promise.all(victims.map((victim, i) => this.revive(strike.victims[i] as string, victim)));
     this.note(`    kill -9 ${strike.victims.join(' + ')} (${strike.moment}), ${strike.downMs} ms down`);
+    strike.victims.forEach((name, i) => {
+      const reviving = pause(strike.downMs).then(() => this.revive(name, victims[i] as RunningServer));
+      // its failure is thrown by the next strike on it, or at the end
+      reviving.catch(() => undefined);
+      this.reviving.set(name, reviving);
+    });
     await pause(strike.restMs);
+  }
+
+  /** Waits until everything runs again. */
+  async allRevived(): Promise<void> {
+    await Promise.all(this.reviving.values());
   }
 
   private process(name: string): RunningServer {

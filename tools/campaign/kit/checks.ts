@@ -5,11 +5,18 @@ export class Checks {
   private passed = 0;
   private readonly failures: string[] = [];
 
+  private readonly started = Date.now();
+
+  /** Every line carries the seconds since the start. */
+  readonly note: (line: string) => void;
+
   constructor(
-    readonly note: (line: string) => void,
+    note: (line: string) => void,
     private readonly name: string,
     private readonly seed: string,
-  ) {}
+  ) {
+    this.note = (line) => note(`${((Date.now() - this.started) / 1000).toFixed(1).padStart(6)} ${line}`);
+  }
 
   /** @returns whether it held */
   check(what: string, held: boolean, detail = ''): boolean {
