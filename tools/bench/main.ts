@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from './machine';
+import { render, type Benchmark, type BenchContext } from './report';
+import { store } from './store';
+
+const BENCHMARKS: Benchmark[] = [store];
+
+const HELP = `Usage: npm run bench -- <name> [options]
+
+${BENCHMARKS.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
+
+Options:
+  --rounds N     rounds; medians are given (default 5)
+  --instances N  CT images of 512x512 in the study (default 500)
+  --studies N    find: studies in the generated catalog (default 1000000)
+  --catalog DIR  find: keeps the generated catalog there, and uses what is there
+  --only A,B     store, get, move: these receivers only
+  --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
+  --json         one JSON document on standard output
+  --check        exit status 1 when a promised figure does not hold
+
+Measures us and the peers in the same run, in turn within each round, with fresh UIDs every round. Needs Linux.
+`;
+
+function number(text: string | undefined, fallback: number, name: string): number {
+  const value = text === undefined ? fallback : Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number above 0`);
+  return value;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string' },
+      instances: { type: 'string' },
+      studies: { type: 'string' },
+      catalog: { type: 'string' },
+      only: { type: 'string' },
+      folder: { type: 'string' },
+      json: { type: 'boolean' },
+      check: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  const benchmark = BENCHMARKS.find((each) => each.name === positionals[0]);
+  if (values.help || !benchmark || positionals.length > 1) {
+    process.stdout.write(HELP);
+    return values.help ? 0 : 2;
+  }
+  const folder = values.folder ?? mkdtempSync(join(tmpdir(), 'archipelago-bench-'));
+  const context: BenchContext = {
+    rounds: number(values.rounds, 5, 'rounds'),
+    instances: number(values.instances, 500, 'instances'),
+    folder,
+    note: (line) => void process.stderr.write(`${line}\n`),
+    option: (name) => (values as Record<string, string | boolean | undefined>)[name] as string | undefined,
+  };
+  try {
+    const machine = describeMachine(folder);
+    const result = await benchmark.run(context);
+    process.stdout.write(
+      values.json
+        ? `${JSON.stringify({ bench: benchmark.name, at: new Date().toISOString(), machine, ...result })}\n`
+        : `${render(benchmark.name, machine, result)}\n`,
+    );
+    return values.check && result.verdicts.some((each) => !each.holds) ? 1 : 0;
+  } finally {
+    if (values.folder === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);
