@@ -33,6 +33,27 @@ const RETRIEVE_SUPPORT = [1, 0];
  */
 const STORAGE_ANSWER = Buffer.from([2, 0, 3, 0, 0, 0]);
 
+/** For the conformance statement: every field of the items that are answered, in their order. */
+export const EXTENDED_ANSWERS: readonly { service: string; field: string; supported: string }[] = [
+  ...['Relational queries', 'Combined date-time matching', 'Fuzzy matching of person names', 'Timezone adjustment'].map(
+    (field, i) => ({ service: 'C-FIND', field, supported: answered(FIND_SUPPORT[i]) }),
+  ),
+  { service: 'C-FIND', field: 'Enhanced multi-frame image conversion', supported: answered(FIND_SUPPORT[4]) },
+  { service: 'C-MOVE, C-GET', field: 'Relational retrieval', supported: answered(RETRIEVE_SUPPORT[0]) },
+  {
+    service: 'C-MOVE, C-GET',
+    field: 'Enhanced multi-frame image conversion',
+    supported: answered(RETRIEVE_SUPPORT[1]),
+  },
+  { service: 'C-STORE', field: 'Level of support', supported: String(STORAGE_ANSWER[0]) },
+  { service: 'C-STORE', field: 'Digital signature level of support', supported: String(STORAGE_ANSWER[2]) },
+  { service: 'C-STORE', field: 'Element coercion', supported: String(STORAGE_ANSWER[4]) },
+];
+
+function answered(support: number | undefined): string {
+  return support === 1 ? 'supported (1)' : 'not supported (0)';
+}
+
 export function answerExtended(
   asked: readonly ExtendedNegotiation[],
   isStorage: (sopClassUid: string) => boolean,

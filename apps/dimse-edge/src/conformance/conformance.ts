@@ -3,6 +3,7 @@ import { sopClassName, storageSopClasses, transferSyntax, VERIFICATION_SOP_CLASS
 import { REFUSALS } from '../association/association-policy';
 import { storedTransferSyntaxes } from '../association/capabilities';
 import { QUERY_SYNTAXES } from '../association/context-choice';
+import { EXTENDED_ANSWERS } from '../association/extended-negotiation';
 import { QUERY_CLASSES } from '../association/query-classes';
 import { QUERY_STATUS } from '../query/find-status';
 import { RETRIEVE_STATUS } from '../retrieve/sub-operations';
@@ -31,6 +32,8 @@ export interface Conformance {
   findStatus: StatusRow[];
   retrieveStatus: StatusRow[];
   refusals: { result: number; source: number; reason: number; text: string }[];
+  /** Fields of SOP Class Extended Negotiation and what is answered when they are asked for. */
+  extended: readonly { service: string; field: string; supported: string }[];
 }
 
 export function conformance(): Conformance {
@@ -54,6 +57,7 @@ export function conformance(): Conformance {
     findStatus: statusRows(QUERY_STATUS),
     retrieveStatus: statusRows(RETRIEVE_STATUS),
     refusals: Object.values(REFUSALS),
+    extended: EXTENDED_ANSWERS,
   };
 }
 

@@ -70,7 +70,7 @@ export class RetrieveService {
     if (model?.operation !== operation) {
       return {
         ok: false,
-        response: { status: 0x0122, counts: NOTHING, errorComment: 'SOP class is not that of the context' },
+        response: this.answer('class-mismatch', 'SOP class is not that of the context'),
       };
     }
     const read = readIdentifier(request.identifier, request.context.transferSyntax, model);

@@ -12,7 +12,12 @@ export const RETRIEVE_STATUS = {
   'cannot-send': { status: 0xa702, meaning: 'No sub-operation could be performed; failed instances are listed.' },
   'destination-unknown': { status: 0xa801, meaning: 'C-MOVE: the destination is not a configured peer.' },
   'identifier-mismatch': { status: 0xa900, meaning: 'The identifier does not match the SOP class.' },
-  'unable-to-process': { status: 0xc001, meaning: 'The identifier cannot be read, or an unexpected failure.' },
+  'class-mismatch': {
+    status: 0x0122,
+    meaning: 'The SOP class of the command is not that of the presentation context.',
+  },
+  'identifier-unreadable': { status: 0xc000, meaning: 'The identifier cannot be read, or is too large.' },
+  'unable-to-process': { status: 0xc001, meaning: 'The catalog refused the question, or an unexpected failure.' },
 } as const;
 
 export type RetrieveOutcome = keyof typeof RETRIEVE_STATUS;

@@ -177,6 +177,11 @@ export class AttributeSet {
     this.patientless = kept.filter((one) => one.level !== 'PATIENT');
   }
 
+  /** Every attribute, computed ones and those of objects without a patient too. */
+  all(): readonly QueryAttribute[] {
+    return [...this.byKey.values()];
+  }
+
   get(key: string): QueryAttribute | undefined {
     return this.byKey.get(key);
   }

@@ -14,6 +14,19 @@ const NUMBER_VRS = new Set(['IS', 'DS', 'US', 'SS', 'UL', 'SL', 'FL', 'FD', 'SV'
 /** Two quotation marks as the whole value (PS3.4 C.2.2.2.8). */
 const EMPTY_VALUE = '""';
 
+/** Names of PS3.4 C.2.2.2. */
+export type MatchingType = 'single value' | 'list of UID' | 'wildcard' | 'range' | 'date time' | 'sequence' | 'empty value';
+
+/** How a key of this VR can be matched, beside universal matching, which every key has. For the conformance statement. */
+export function matchingTypes(vr: string): MatchingType[] {
+  if (vr === 'SQ') return ['sequence', 'empty value'];
+  if (vr === 'UI') return ['single value', 'list of UID', 'empty value'];
+  if (vr === 'DA' || vr === 'TM') return ['single value', 'range', 'empty value'];
+  if (vr === 'DT') return ['single value', 'date time', 'empty value'];
+  if (vr === 'PN' || WILDCARD_VRS.has(vr)) return ['single value', 'wildcard', 'empty value'];
+  return ['single value', 'empty value'];
+}
+
 function escapeLike(literal: string): string {
   return literal.replace(/[\\%_]/g, '\\$&');
 }

@@ -19,6 +19,14 @@ export interface Charset {
 const WHOLE: Record<string, string> = { '192': 'ISO_IR 192', GB18030: 'GB18030', GBK: 'GBK' };
 const cache = new Map<string, Charset>();
 
+/** Defined terms of PS3.3 C.12.1.1.2 that are understood: single-byte, with code extensions, multi-byte without them. */
+export function definedTerms(kind: 'single' | 'extension' | 'multi'): string[] {
+  if (kind === 'multi') return Object.values(WHOLE);
+  const sets = [...CODED_SETS].filter(([, set]) => kind === 'extension' || set.bytesPerCharacter === 1);
+  const prefix = kind === 'single' ? 'ISO_IR ' : 'ISO 2022 IR ';
+  return ['6', ...sets.map(([number]) => number)].map((number) => prefix + number);
+}
+
 /**
  * The character set of the given terms: the values of (0008,0005), or the field with its backslashes. Unknown terms
  * never fail: text is then read as UTF-8 where it is valid UTF-8, else as Latin-1, and a warning says so.

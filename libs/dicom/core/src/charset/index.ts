@@ -1,1 +1,1 @@
-export { ASCII, charsetOf, UTF8, type Charset, type CharsetWarning } from './charset';
+export { ASCII, charsetOf, definedTerms, UTF8, type Charset, type CharsetWarning } from './charset';

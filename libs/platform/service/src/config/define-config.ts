@@ -16,6 +16,13 @@ export class ConfigError extends Error {
   }
 }
 
+/** One environment variable. Without a default it is required, or its absence means something of its own. */
+export interface ConfigSetting {
+  variable: string;
+  required: boolean;
+  default?: string;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConfigDefinition<T> {
@@ -24,6 +31,8 @@ export interface ConfigDefinition<T> {
   readonly KEY: symbol;
   /** Environment variables that it reads, for documentation and `--help`. */
   readonly variables: readonly string[];
+  /** The same with what holds when a variable is not set. */
+  readonly settings: readonly ConfigSetting[];
   /** @throws ConfigError listing every mistake of this definition */
   load(environment?: Environment): T;
   /** Provider to put into the module that uses the value; `checkConfig` finds it there. */
@@ -47,6 +56,11 @@ export function defineConfig<S extends z.ZodObject>(
     name,
     KEY,
     variables: Object.values(mapping) as string[],
+    settings: (Object.entries(mapping) as [string, string][]).map(([field, variable]) => {
+      const unset = (schema.shape[field] as z.ZodType).safeParse(undefined);
+      const known = unset.success && unset.data !== undefined;
+      return { variable, required: !unset.success, ...(known ? { default: String(unset.data) } : {}) };
+    }),
     load(environment = process.env) {
       const input: Record<string, string> = {};
       for (const [field, variable] of Object.entries(mapping) as [string, string][]) {

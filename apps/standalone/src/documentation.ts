@@ -1,0 +1,23 @@
+/**
+ * What the documentation is generated from: only this project may know every app, so tools get it here.
+ */
+import { catalogConfig } from '@archipelago/catalog';
+import { edgeConfig } from '@archipelago/dimse-edge';
+import { ingestConfig } from '@archipelago/ingest';
+import { busConfig } from '@archipelago/platform-bus';
+import { type ConfigDefinition, coreConfig } from '@archipelago/platform-service';
+import { databaseConfig } from '@archipelago/platform-storage';
+import { standaloneConfig } from './standalone.config';
+
+export { conformance, type Conformance } from '@archipelago/dimse-edge';
+
+/** Every configuration definition with the processes that read it. */
+export const CONFIGURATION: readonly { definition: ConfigDefinition<unknown>; usedBy: readonly string[] }[] = [
+  { definition: coreConfig, usedBy: ['all'] },
+  { definition: edgeConfig, usedBy: ['dimse-edge'] },
+  { definition: ingestConfig, usedBy: ['ingest'] },
+  { definition: catalogConfig, usedBy: ['catalog'] },
+  { definition: busConfig, usedBy: ['all'] },
+  { definition: databaseConfig, usedBy: ['ingest', 'catalog'] },
+  { definition: standaloneConfig, usedBy: ['standalone'] },
+];
