@@ -1,6 +1,6 @@
 import { PATIENTLESS_SOP_CLASSES } from '@archipelago/catalog-model';
 import { PATIENTLESS_STORAGE } from '../association/query-classes';
-import { checkCommand, checkDataset, identityWarnings, judgeUid } from './store-checks';
+import { checkCommand, checkDataset, identityWarnings, judgeUid, storedOutcome } from './store-checks';
 import { STORE_ANSWERS, storeStatus } from './store-status';
 
 const CT = '1.2.840.10008.5.1.4.1.1.2';
@@ -56,8 +56,6 @@ describe('checks of a C-STORE', () => {
     [{ sopClassUid: '' }, 'bad-class-uid'],
     [{ sopInstanceUid: '1.2.4' }, 'instance-differs'],
     [{ sopInstanceUid: '' }, 'bad-instance-uid'],
-    [{ studyInstanceUid: '' }, 'no-study'],
-    [{ seriesInstanceUid: '' }, 'no-series'],
     [{ studyInstanceUid: 'x' }, 'bad-study-uid'],
     [{ seriesInstanceUid: '1'.repeat(70) }, 'bad-series-uid'],
   ] as const)('judges the data set %#', (over, outcome) => {
@@ -73,7 +71,17 @@ describe('checks of a C-STORE', () => {
 
   it('asks no study of objects without a patient', () => {
     const palette = { sopClassUid: PALETTE, sopInstanceUid: '1.2.3', studyInstanceUid: '', seriesInstanceUid: '' };
-    expect(checkDataset({ ...command, sopClassUid: PALETTE, abstractSyntax: PALETTE }, palette)).toBeUndefined();
+    const request = { ...command, sopClassUid: PALETTE, abstractSyntax: PALETTE };
+    expect(checkDataset(request, palette)).toBeUndefined();
+    expect(storedOutcome(request, palette)).toBe('stored');
+  });
+
+  it('keeps an image that names no study or series, and warns', () => {
+    expect(storedOutcome(command, header)).toBe('stored');
+    for (const over of [{ studyInstanceUid: '' }, { seriesInstanceUid: ' ' }]) {
+      expect(checkDataset(command, { ...header, ...over })).toBeUndefined();
+      expect(storedOutcome(command, { ...header, ...over })).toBe('stored-unfiled');
+    }
   });
 
   it('has the same patientless classes as the catalog', () => {
@@ -87,16 +95,16 @@ describe('answers', () => {
     expect(new Set(answers.map((a) => a.status)).size).toBe(answers.length);
     for (const answer of answers) {
       expect(answer.comment.length).toBeLessThanOrEqual(64);
-      expect(answer.status === 0 || [0xa7, 0xa9, 0xc0].includes(answer.status >> 8)).toBe(true);
+      expect(answer.status === 0 || [0xa7, 0xa9, 0xb0, 0xc0].includes(answer.status >> 8)).toBe(true);
     }
   });
 
   it('carry comment and offending element, cut to 64 characters', () => {
     expect(storeStatus('stored')).toEqual({ status: 0 });
-    expect(storeStatus('no-study')).toEqual({
-      status: 0xa902,
-      errorComment: 'Study Instance UID missing',
-      offendingElements: [0x0020000d],
+    expect(storeStatus('stored-unfiled')).toEqual({
+      status: 0xb007,
+      errorComment: 'stored; Study or Series Instance UID missing',
+      offendingElements: [0x0020000d, 0x0020000e],
     });
     expect(storeStatus('unparsable', 'x'.repeat(100), [0x00280010])).toEqual({
       status: 0xc000,

@@ -8,6 +8,7 @@
  * | empty, longer than 64, other than digits and dots, empty component, leading or trailing dot | failure | cannot be filed or asked for; a path or a wildcard could hide in it |
  * | component with a leading zero | stored, warning in the pack entry | common in the field; UIDs are compared as written, so nothing can be mixed up, and a refusal would lose the images |
  * | trailing NUL or space | stored, trimmed for comparison | padding |
+ * | Study or Series Instance UID absent | stored, answered with a warning | see `storedOutcome` |
  */
 import type { HeaderResult } from '@archipelago/dicom-encoding';
 import { PATIENTLESS_STORAGE } from '../association/query-classes';
@@ -54,14 +55,19 @@ export function checkDataset(command: StoreCommand, header: Identity): StoreOutc
   if (unusable(header.sopInstanceUid)) return 'bad-instance-uid';
   if (trimUid(header.sopClassUid) !== trimUid(command.sopClassUid)) return 'class-differs';
   if (trimUid(header.sopInstanceUid) !== trimUid(command.sopInstanceUid)) return 'instance-differs';
-  const needsStudy = !PATIENTLESS_STORAGE.has(trimUid(command.sopClassUid));
-  const study = judgeUid(header.studyInstanceUid);
-  const series = judgeUid(header.seriesInstanceUid);
-  if (study === 'invalid') return 'bad-study-uid';
-  if (series === 'invalid') return 'bad-series-uid';
-  if (needsStudy && study === 'empty') return 'no-study';
-  if (needsStudy && series === 'empty') return 'no-series';
+  if (judgeUid(header.studyInstanceUid) === 'invalid') return 'bad-study-uid';
+  if (judgeUid(header.seriesInstanceUid) === 'invalid') return 'bad-series-uid';
   return undefined;
+}
+
+/**
+ * What an object that is stored gets for an answer. One that names no study or no series is kept, because a refusal
+ * would lose it, filed by the catalog under UIDs of its own, and its sender is told.
+ */
+export function storedOutcome(command: StoreCommand, header: Identity): StoreOutcome {
+  if (PATIENTLESS_STORAGE.has(trimUid(command.sopClassUid))) return 'stored';
+  const named = [header.studyInstanceUid, header.seriesInstanceUid].every((uid) => judgeUid(uid) !== 'empty');
+  return named ? 'stored' : 'stored-unfiled';
 }
 
 /** Oddities of identity that do not stop storing; codes for the pack entry. */

@@ -26,6 +26,12 @@ export const STORE_ANSWERS = {
     elements: [],
     meaning: 'On stable storage (after fdatasync; in strict mode after the commit of the catalog).',
   },
+  'stored-unfiled': {
+    status: 0xb007,
+    comment: 'stored; Study or Series Instance UID missing',
+    elements: [STUDY_UID, SERIES_UID],
+    meaning: 'Stored as above; it names no study or no series: the catalog shows it under UIDs of its own, and flags it.',
+  },
   'out-of-resources': {
     status: 0xa700,
     comment: 'no space left for images',
@@ -56,18 +62,6 @@ export const STORE_ANSWERS = {
     comment: 'SOP instance of data set and command differ',
     elements: [SOP_INSTANCE_UID],
     meaning: 'The SOP Instance UID of the data set is not that of the command.',
-  },
-  'no-study': {
-    status: 0xa902,
-    comment: 'Study Instance UID missing',
-    elements: [STUDY_UID],
-    meaning: 'An object of a patient without a study cannot be filed or found.',
-  },
-  'no-series': {
-    status: 0xa903,
-    comment: 'Series Instance UID missing',
-    elements: [SERIES_UID],
-    meaning: 'An object of a patient without a series cannot be filed or found.',
   },
   unparsable: {
     status: 0xc000,

@@ -3,6 +3,7 @@ export * from './text';
 export * from './temporal';
 export * from './patient-identity';
 export * from './patientless';
+export * from './filing';
 export * from './attributes';
 export * from './projection';
 export * from './predicate';

@@ -11,7 +11,6 @@ export const PATIENTLESS_SOP_CLASSES: ReadonlySet<string> = new Set([
   '1.2.840.10008.5.1.4.1.1.201.1', // Inventory
 ]);
 
-/** An object is shown without a patient when its class says so, or when it names no study or series to hang it below. */
-export function isPatientless(sopClassUid: string, studyInstanceUid: string, seriesInstanceUid: string): boolean {
-  return PATIENTLESS_SOP_CLASSES.has(sopClassUid) || studyInstanceUid === '' || seriesInstanceUid === '';
+export function isPatientless(sopClassUid: string): boolean {
+  return PATIENTLESS_SOP_CLASSES.has(sopClassUid);
 }

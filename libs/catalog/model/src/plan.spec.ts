@@ -53,11 +53,36 @@ describe('planSearch', () => {
 });
 
 describe('projectInstance', () => {
-  it('bounds hostile values and hangs objects without a study apart', () => {
-    const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.2' };
-    const projection = projectInstance(entry, jsonHeaderView({ '00080070': { vr: 'LO', Value: ['x'.repeat(5000)] } }));
-    expect(projection.study).toBeNull();
+  const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.2' };
+  const text = (value: string) => ({ vr: 'LO', Value: [value] });
+  it('bounds hostile values and hangs objects without a patient apart', () => {
+    const projection = projectInstance(
+      { ...entry, sopClassUid: '1.2.840.10008.5.1.4.39.1' },
+      jsonHeaderView({ '00080070': text('x'.repeat(5000)) }),
+    );
+    expect(projection).toMatchObject({ study: null, filedAsGiven: true });
     expect(String(projection.instance.attributes['00080070']?.Value?.[0])).toHaveLength(1024);
+  });
+  it('files an image that names no study or series under UIDs of its own, always the same, never two together', () => {
+    const filed = (uids: [string, string], sopInstanceUid = '1.2') => {
+      const header = { '0020000D': text(uids[0]), '0020000E': text(uids[1]) };
+      const { study, series, filedAsGiven } = projectInstance({ ...entry, sopInstanceUid }, jsonHeaderView(header));
+      expect(study?.attributes['0020000D']?.Value).toEqual([study?.studyInstanceUid]);
+      expect(series?.attributes['0020000E']?.Value).toEqual([series?.seriesInstanceUid]);
+      return { study: study?.studyInstanceUid, series: series?.seriesInstanceUid, filedAsGiven };
+    };
+    expect(filed(['1.5', '1.6'])).toEqual({ study: '1.5', series: '1.6', filedAsGiven: true });
+    const alone = filed(['', '']);
+    expect(alone).toEqual({
+      study: expect.stringMatching(/^2\.25\.[1-9]\d{0,38}$/) as string,
+      series: expect.stringMatching(/^2\.25\.[1-9]\d{0,38}$/) as string,
+      filedAsGiven: false,
+    });
+    expect(filed(['', ''])).toEqual(alone);
+    expect(filed(['', ''], '1.3').study).not.toBe(alone.study);
+    expect(filed(['', '1.6'], '1.3')).toEqual(filed(['', '1.6']));
+    expect(filed(['1.5', '']).study).toBe('1.5');
+    expect(filed(['1.5', '']).series).not.toBe(alone.series);
   });
   it('makes one identity per study of shared ids', () => {
     expect(localIdentity('N', 'unknown ', '1.2', DEFAULT_IDENTITY_RULES)).toEqual({ issuer: 'N', patientId: 'unknown', scope: '1.2' });

@@ -4,6 +4,7 @@ import { AttributeSet, DEFAULT_ATTRIBUTES } from './attributes';
 import type { HeaderView } from './header-view';
 import { foldName, nameWords, splitName, wellFormed } from './text';
 import { parseDate, parseTime } from './temporal';
+import { filing } from './filing';
 import { isPatientless } from './patientless';
 import { DEFAULT_IDENTITY_RULES, localIdentity, type IdentityRules, type LocalIdentity } from './patient-identity';
 
@@ -53,6 +54,8 @@ export interface ProjectedInstance {
 }
 /** What one header says, level by level; `patient`, `study` and `series` are null for an object without a patient. */
 export interface Projection {
+  /** False when the header names no study or no series, and the catalog filed the object under UIDs of its own. */
+  filedAsGiven: boolean;
   patient: ProjectedPatient | null;
   study: ProjectedStudy | null;
   series: ProjectedSeries | null;
@@ -151,7 +154,7 @@ function projectPatient(view: HeaderView, studyUid: string, options: Required<Pr
 function projectStudy(view: HeaderView, studyInstanceUid: string, attributes: AttributeSet): ProjectedStudy {
   return {
     studyInstanceUid,
-    attributes: keep(view, attributes.ofLevel('STUDY')),
+    attributes: { ...keep(view, attributes.ofLevel('STUDY')), '0020000D': identityElement('UI', studyInstanceUid) },
     date: parseDate(first(view, T.StudyDate)),
     time: parseTime(first(view, T.StudyTime)),
     accessionNumber: first(view, T.AccessionNumber),
@@ -161,7 +164,7 @@ function projectStudy(view: HeaderView, studyInstanceUid: string, attributes: At
 function projectSeries(view: HeaderView, seriesInstanceUid: string, attributes: AttributeSet): ProjectedSeries {
   return {
     seriesInstanceUid,
-    attributes: keep(view, attributes.ofLevel('SERIES')),
+    attributes: { ...keep(view, attributes.ofLevel('SERIES')), '0020000E': identityElement('UI', seriesInstanceUid) },
     modality: first(view, T.Modality),
     number: integer(first(view, T.SeriesNumber)),
   };
@@ -181,20 +184,20 @@ export function projectInstance(entry: EntryIdentity, view: HeaderView, options:
     identity: options.identity ?? DEFAULT_IDENTITY_RULES,
     defaultIssuer: options.defaultIssuer ?? '',
   };
-  const studyUid = first(view, T.StudyInstanceUID);
-  const seriesUid = first(view, T.SeriesInstanceUID);
-  const apart = isPatientless(entry.sopClassUid, studyUid, seriesUid);
+  const apart = isPatientless(entry.sopClassUid);
   const attributes = keep(view, apart ? full.attributes.patientless : full.attributes.ofLevel('IMAGE'));
   attributes['00080018'] = identityElement('UI', entry.sopInstanceUid);
   attributes['00080016'] = identityElement('UI', entry.sopClassUid);
   const number = integer(first(view, T.InstanceNumber));
   const instance = { sopInstanceUid: entry.sopInstanceUid, sopClassUid: entry.sopClassUid, number, attributes };
-  if (apart) return { patient: null, study: null, series: null, instance };
+  if (apart) return { patient: null, study: null, series: null, instance, filedAsGiven: true };
+  const filed = filing(first(view, T.StudyInstanceUID), first(view, T.SeriesInstanceUID), entry);
   return {
-    patient: projectPatient(view, studyUid, full),
-    study: projectStudy(view, studyUid, full.attributes),
-    series: projectSeries(view, seriesUid, full.attributes),
+    patient: projectPatient(view, filed.studyInstanceUid, full),
+    study: projectStudy(view, filed.studyInstanceUid, full.attributes),
+    series: projectSeries(view, filed.seriesInstanceUid, full.attributes),
     instance,
+    filedAsGiven: filed.given,
   };
 }
 

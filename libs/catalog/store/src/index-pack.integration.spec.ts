@@ -132,8 +132,11 @@ describe('indexPack', () => {
   it('keeps objects without a patient apart, and flags images that name no study', async () => {
     const palette = dicom({ '00080016': '1.2.840.10008.5.1.4.39.1', '00080018': '1.2.3' });
     const lost = dicom({ '00080016': '1.2.840.10008.5.1.4.1.1.2', '00080018': '1.2.4' });
-    expect(await store({ header: palette }, { header: lost })).toMatchObject({ newInstances: 2, studies: [], differences: 1 });
-    expect(await countOf('patient')).toBe(0);
+    const stored = await store({ header: palette }, { header: lost });
+    expect(stored).toMatchObject({ newInstances: 2, studies: [{ newInstances: 1 }], differences: 1 });
+    // the image has a study of its own, and the palette none
+    expect(await db.rows('SELECT instances AS n, series AS s FROM study')).toEqual([{ n: 1, s: 1 }]);
+    expect(await db.rows('SELECT sop_class_uid AS c FROM instance WHERE series IS NULL')).toEqual([{ c: '1.2.840.10008.5.1.4.39.1' }]);
     expect((await differences()).map((d) => d.kind)).toEqual(['missing-study-or-series-uid']);
   });
 

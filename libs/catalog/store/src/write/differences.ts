@@ -1,5 +1,4 @@
 import type { SqlClient } from '@archipelago/platform-storage';
-import { PATIENTLESS_SOP_CLASSES } from '@archipelago/catalog-model';
 import { seriesKey, studyKey, type BatchEntry } from './batch';
 import type { Locked } from './levels';
 import type { Verdict } from './instances';
@@ -49,7 +48,7 @@ export function contentDifferences(verdicts: readonly Verdict[], locked: Locked)
 
 export function incompleteDifferences(entries: readonly BatchEntry[]): Difference[] {
   return entries
-    .filter((one) => one.projection.study === null && !PATIENTLESS_SOP_CLASSES.has(one.entry.sopClassUid))
+    .filter((one) => !one.projection.filedAsGiven)
     .map((one) => ({
       kind: 'missing-study-or-series-uid', subject: `${one.entry.sopInstanceUid}|${one.entry.wireDigest}`, evidence: entryEvidence(one),
     }));

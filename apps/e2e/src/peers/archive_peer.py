@@ -1,0 +1,458 @@
+"""pynetdicom and pydicom as the other side of the archive under test.
+
+Called as `archive_peer.py COMMAND`, with a JSON job on standard input; answers with JSON on standard output.
+Commands: inventory, store, raw, find, get, move, serve, pixels (see the functions). Data sets are never re-encoded: stores send
+the bytes of the file, receipts are hashed as they came over the wire.
+"""
+import hashlib
+import json
+import os
+import sys
+import threading
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom import config, dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import AE, _config, build_context, build_role, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import split_dataset
+
+warnings.simplefilter("ignore")
+config.settings.reading_validation_mode = config.IGNORE
+config.settings.writing_validation_mode = config.IGNORE
+_config.STORE_SEND_CHUNKED_DATASET = True
+_config.ENFORCE_UID_CONFORMANCE = False
+_config.LOG_HANDLER_LEVEL = "none"
+
+IDENTIFIER_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
+STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2."
+OPERATION = {"FIND": "1", "MOVE": "2", "GET": "3"}
+MOST_CONTEXTS = 120
+
+KEYWORDS = {
+    "PATIENT": ["PatientID", "PatientName", "PatientBirthDate", "PatientSex"],
+    "STUDY": ["StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "StudyDescription",
+              "ReferringPhysicianName"],
+    "SERIES": ["SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription", "BodyPartExamined",
+               "Manufacturer", "ProtocolName", "FrameOfReferenceUID"],
+    "IMAGE": ["SOPInstanceUID", "SOPClassUID", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "ImageType",
+              "ContentDate", "ContentTime", "BitsAllocated", "PhotometricInterpretation"],
+}
+PATIENTLESS = ["HangingProtocolName", "HangingProtocolLevel", "HangingProtocolCreator", "NumberOfScreens",
+               "ContentLabel", "ContentDescription"]
+
+
+def model_uid(model, operation):
+    """'P', 'S' (Patient and Study Root) or a SOP class UID as it is."""
+    root = {"P": PATIENT_ROOT, "S": STUDY_ROOT}.get(model)
+    return root + OPERATION[operation] if root else model
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+def plain(elem):
+    """The value as JSON, in the form in which two encodings of the same value are equal."""
+    if elem.VR == "SQ":
+        return [dataset_values(item) for item in elem.value]
+    values = elem.value
+    if values is None or values == "" or values == b"":
+        return None
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__") or elem.VR == "PN" and elem.VM == 1:
+        values = [values]
+    out = []
+    for value in values:
+        if elem.VR in ("IS", "DS", "US", "SS", "UL", "SL", "FL", "FD"):
+            out.append(None if value in (None, "") else float(value))
+        elif elem.VR == "PN":
+            groups = [group.rstrip("^ ") for group in str(value).split("=")]
+            out.append("=".join(groups).rstrip("="))
+        elif elem.VR in ("UT", "ST", "LT"):
+            out.append(str(value).rstrip(" \0"))
+        else:
+            out.append(str(value).strip(" \0"))
+    return out[0] if len(out) == 1 else out
+
+
+def dataset_values(ds):
+    out = {}
+    for elem in ds:
+        out[elem.keyword or f"{elem.tag.group:04X}{elem.tag.element:04X}"] = plain(elem)
+    return out
+
+
+def values_of(ds, keywords):
+    """By keyword; a value that pydicom itself cannot read is left out."""
+    out = {}
+    for keyword in keywords:
+        try:
+            out[keyword] = plain(ds[keyword]) if keyword in ds else None
+        except Exception:
+            continue
+    return out
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+def dataset_bytes(path):
+    """The data set of a Part 10 file as it lies there."""
+    _, offset = split_dataset(Path(path))
+    with open(path, "rb") as fp:
+        fp.seek(offset)
+        return fp.read()
+
+
+def describe(path):
+    ds = dcmread(path, stop_before_pixels=True)
+    body = dataset_bytes(path)
+    levels = {level: values_of(ds, keywords) for level, keywords in KEYWORDS.items()}
+    levels["PATIENTLESS"] = values_of(ds, PATIENTLESS)
+    return {
+        "path": str(path),
+        "sopClass": str(ds.get("SOPClassUID", "")),
+        "sopInstance": str(ds.get("SOPInstanceUID", "")),
+        "syntax": str(ds.file_meta.get("TransferSyntaxUID", "")),
+        "study": str(ds.get("StudyInstanceUID", "") or ""),
+        "series": str(ds.get("SeriesInstanceUID", "") or ""),
+        "patientId": str(ds.get("PatientID", "") or "").strip(),
+        "issuer": str(ds.get("IssuerOfPatientID", "") or "").strip(),
+        "charset": plain(ds["SpecificCharacterSet"]) if "SpecificCharacterSet" in ds else None,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "bytes": len(body),
+        "levels": levels,
+    }
+
+
+def inventory(job):
+    """{roots} -> {files, skipped}. Root 'pydicom' stands for the data that the pydicom package brings."""
+    files, skipped = [], []
+    for root in job["roots"]:
+        root = os.path.join(os.path.dirname(pydicom.__file__), "data") if root == "pydicom" else root
+        for folder, _, names in sorted(os.walk(root)):
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if os.path.relpath(path, root).split(os.sep)[0] in job.get("without", []):
+                    continue
+                try:
+                    one = describe(path)
+                except Exception as error:
+                    skipped.append({"path": path, "why": type(error).__name__})
+                    continue
+                if one["sopClass"] and one["sopInstance"]:
+                    files.append(one)
+                else:
+                    skipped.append({"path": path, "why": "no SOP UIDs"})
+    return {"files": files, "skipped": skipped}
+
+
+# ---- SCU -------------------------------------------------------------------------------------------------------------
+
+def new_ae(job):
+    ae = AE(ae_title=job.get("calling", "PYNETDICOM"))
+    ae.acse_timeout = ae.network_timeout = ae.dimse_timeout = job.get("timeout", 60)
+    ae.maximum_pdu_size = 131072
+    return ae
+
+
+def associate(job, contexts, roles=(), handlers=(), **more):
+    ae = new_ae(job)
+    ae.requested_contexts = contexts
+    assoc = ae.associate(job.get("host", "127.0.0.1"), job["port"], ae_title=job.get("called", "ARCHIPELAGO"),
+                         ext_neg=list(roles), evt_handlers=list(handlers), max_pdu=131072, **more)
+    if not assoc.is_established:
+        raise RuntimeError("association " + ("rejected" if assoc.is_rejected else "aborted"))
+    return assoc
+
+
+def by_contexts(items, pair):
+    """Consecutive items whose (class, syntax) pairs fit one association."""
+    batch, pairs = [], set()
+    for item in items:
+        fresh = {tuple(p) for p in pair(item)} - pairs
+        if batch and len(pairs) + len(fresh) > MOST_CONTEXTS:
+            yield batch, sorted(pairs)
+            batch, pairs = [], set()
+            fresh = {tuple(p) for p in pair(item)}
+        pairs |= fresh
+        batch.append(item)
+    if batch:
+        yield batch, sorted(pairs)
+
+
+def status_of(status):
+    if "Status" not in status:
+        return {"status": None}
+    out = {"status": int(status.Status)}
+    if "ErrorComment" in status:
+        out["comment"] = str(status.ErrorComment)
+    return out
+
+
+def store(job):
+    """{files: [{path, sopClass, syntax}]} -> [{path, status, comment}], each with the bytes of the file."""
+    out = []
+    for batch, pairs in by_contexts(job["files"], lambda f: [(f["sopClass"], f["syntax"])]):
+        assoc = associate(job, [build_context(*pair) for pair in pairs])
+        for one in batch:
+            try:
+                out.append({"path": one["path"], **status_of(assoc.send_c_store(one["path"]))})
+            except Exception as error:
+                out.append({"path": one["path"], "status": None, "error": str(error)})
+            if not assoc.is_established:
+                assoc = associate(job, [build_context(*pair) for pair in pairs])
+        assoc.release()
+    return out
+
+
+def raw(job):
+    """{items: [{path, offset?, sopClass, sopInstance, syntax}]}: any bytes as a data set; each on its own association."""
+    out = []
+    for one in job["items"]:
+        answer = {"path": one["path"]}
+        out.append(answer)
+        try:
+            assoc = associate(job, [build_context(one["sopClass"], one["syntax"])])
+        except Exception as error:
+            answer.update(status=None, error=str(error))
+            continue
+        if not assoc.accepted_contexts:
+            answer.update(status=None, error="context refused")
+            assoc.release()
+            continue
+        request = C_STORE()
+        request.MessageID = 1
+        request.Priority = 2
+        request.AffectedSOPClassUID = one["sopClass"]
+        # as it is, whatever a library thinks of it
+        request._affected_sop_instance_uid = pydicom.uid.UID(one["sopInstance"])
+        with open(one["path"], "rb") as fp:
+            fp.seek(one.get("offset", 0))
+            request.DataSet = BytesIO(fp.read())
+        assoc._reactor_checkpoint.clear()
+        while not assoc._is_paused:
+            pass
+        assoc.dimse.send_msg(request, assoc.accepted_contexts[0].context_id)
+        _, response = assoc.dimse.get_msg(block=True)
+        assoc._reactor_checkpoint.set()
+        if response is None:
+            answer.update(status=None, error="no response")
+            assoc.abort()
+            continue
+        answer.update(status=int(response.Status), comment=str(response.ErrorComment or ""))
+        assoc.release()
+    return out
+
+
+def identifier_of(job):
+    ds = Dataset()
+    for keyword, value in job["keys"].items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = [identifier_of({"keys": item}) for item in value]
+        if len(keyword) == 8 and keyword[:4].isdigit():
+            ds.add_new(int(keyword, 16), "LO", value)
+        else:
+            setattr(ds, keyword, value)
+    return ds
+
+
+def find(job):
+    """{queries: [{model, keys, syntax?, cancelAfter?, extended?}]} -> [{statuses, matches, comment}]"""
+    out = []
+    for model, syntax, extended in {(q["model"], q.get("syntax"), q.get("extended")) for q in job["queries"]}:
+        uid = model_uid(model, "FIND")
+        roles = []
+        if extended is not None:
+            from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+            item = SOPClassExtendedNegotiation()
+            item.sop_class_uid = uid
+            item.service_class_application_information = bytes.fromhex(extended)
+            roles.append(item)
+        assoc = associate(job, [build_context(uid, syntax or IDENTIFIER_SYNTAXES)], roles)
+        for index, query in enumerate(job["queries"]):
+            if (query["model"], query.get("syntax"), query.get("extended")) == (model, syntax, extended):
+                out.append((index, one_find(assoc, uid, query)))
+        assoc.release()
+    return [answer for _, answer in sorted(out, key=lambda pair: pair[0])]
+
+
+def one_find(assoc, uid, query):
+    answer = {"statuses": [], "matches": [], "charsets": []}
+    for status, identifier in assoc.send_c_find(identifier_of(query), uid, msg_id=query.get("messageId", 1)):
+        one = status_of(status)
+        answer["statuses"].append(one["status"])
+        if "comment" in one:
+            answer["comment"] = one["comment"]
+        if identifier is None:
+            continue
+        answer["charsets"].append(plain(identifier["SpecificCharacterSet"]) if "SpecificCharacterSet" in identifier else None)
+        # bytes first, then decoded by pydicom
+        identifier.decode()
+        answer["matches"].append(dataset_values(identifier))
+        if query.get("cancelAfter") == len(answer["matches"]):
+            assoc.send_c_cancel(query.get("messageId", 1), query_model=uid)
+    return answer
+
+
+class Receiver:
+    """What came in, as it came over the wire."""
+
+    def __init__(self, job):
+        self.job = job
+        self.received = []
+        self.datasets = {}
+        self.lock = threading.Lock()
+
+    def on_store(self, event):
+        request = event.request
+        body = request.DataSet.getvalue()
+        syntax = str(event.context.transfer_syntax)
+        one = {
+            "sopClass": str(request.AffectedSOPClassUID),
+            "sopInstance": str(request.AffectedSOPInstanceUID),
+            "syntax": syntax,
+            "sha256": hashlib.sha256(body).hexdigest(),
+            "bytes": len(body),
+            "originator": str(request.MoveOriginatorApplicationEntityTitle or ""),
+            "originatorMessage": request.MoveOriginatorMessageID,
+        }
+        status = self.job.get("storeStatus", {}).get(one["sopInstance"], 0)
+        if self.job.get("keep"):
+            meta = event.file_meta
+            meta.TransferSyntaxUID = event.context.transfer_syntax
+            path = os.path.join(self.job["keep"], f"{len(self.received):05d}.dcm")
+            with open(path, "wb") as fp:
+                fp.write(b"\0" * 128 + b"DICM")
+                pydicom.filewriter.write_file_meta_info(fp, meta)
+                fp.write(body)
+            one["path"] = path
+        with self.lock:
+            self.received.append(one)
+        return status
+
+    def take(self):
+        with self.lock:
+            taken, self.received = self.received, []
+        return taken
+
+
+def retrieval(responses, receiver, cancel=None):
+    answer = {"statuses": [], "counts": None, "failed": []}
+    for status, identifier in responses:
+        one = status_of(status)
+        answer["statuses"].append(one["status"])
+        if "comment" in one:
+            answer["comment"] = one["comment"]
+        answer["counts"] = {
+            name: int(status[keyword].value) if keyword in status and status[keyword].value is not None else None
+            for name, keyword in (("remaining", "NumberOfRemainingSuboperations"),
+                                  ("completed", "NumberOfCompletedSuboperations"),
+                                  ("failed", "NumberOfFailedSuboperations"),
+                                  ("warning", "NumberOfWarningSuboperations"))}
+        if identifier is not None and "FailedSOPInstanceUIDList" in identifier:
+            listed = identifier.FailedSOPInstanceUIDList
+            answer["failed"] = [listed] if isinstance(listed, str) else [str(uid) for uid in listed or []]
+        if cancel and one["status"] == 0xFF00:
+            cancel()
+            cancel = None
+    answer["received"] = receiver.take()
+    return answer
+
+
+def get(job):
+    """{jobs: [{model, keys, pairs, cancel?}], storeStatus?, keep?} -> [{statuses, counts, failed, received}]"""
+    out = []
+    jobs = sorted(job["jobs"], key=lambda one: one["model"])
+    order = sorted(range(len(job["jobs"])), key=lambda index: job["jobs"][index]["model"])
+    for batch, pairs in by_contexts(list(zip(order, jobs)), lambda item: item[1]["pairs"]):
+        models = sorted({model_uid(one["model"], "GET") for _, one in batch})
+        contexts = [build_context(uid, IDENTIFIER_SYNTAXES) for uid in models]
+        contexts += [build_context(sop_class, syntax) for sop_class, syntax in pairs]
+        roles = [build_role(uid, scp_role=True) for uid in sorted({sop_class for sop_class, _ in pairs})]
+        receiver = Receiver(job)
+        assoc = associate(job, contexts, roles, [(evt.EVT_C_STORE, receiver.on_store)])
+        for index, one in batch:
+            uid = model_uid(one["model"], "GET")
+            cancel = (lambda: assoc.send_c_cancel(1, query_model=uid)) if one.get("cancel") else None
+            out.append((index, retrieval(assoc.send_c_get(identifier_of(one), uid), receiver, cancel)))
+        assoc.release()
+    return [answer for _, answer in sorted(out, key=lambda pair: pair[0])]
+
+
+def scp(job, receiver):
+    ae = new_ae({**job, "calling": job["destination"]})
+    classes = {}
+    for sop_class, syntax in job["pairs"]:
+        classes.setdefault(sop_class, []).append(syntax)
+    for sop_class, syntaxes in classes.items():
+        ae.add_supported_context(sop_class, syntaxes)
+    ae.add_supported_context("1.2.840.10008.1.1")
+    return ae.start_server(("127.0.0.1", job["destinationPort"]), block=False,
+                           evt_handlers=[(evt.EVT_C_STORE, receiver.on_store)])
+
+
+def move(job):
+    """{destination, destinationPort, pairs, jobs: [{model, keys, to?, cancel?}]}: receives on its own port."""
+    receiver = Receiver(job)
+    server = scp(job, receiver)
+    out = []
+    try:
+        models = sorted({model_uid(one["model"], "MOVE") for one in job["jobs"]})
+        assoc = associate(job, [build_context(uid, IDENTIFIER_SYNTAXES) for uid in models])
+        for one in job["jobs"]:
+            uid = model_uid(one["model"], "MOVE")
+            cancel = (lambda: assoc.send_c_cancel(1, query_model=uid)) if one.get("cancel") else None
+            responses = assoc.send_c_move(identifier_of(one), one.get("to", job["destination"]), uid)
+            out.append(retrieval(responses, receiver, cancel))
+        assoc.release()
+    finally:
+        server.shutdown()
+    return out
+
+
+def pixels(job):
+    """{files: [path]} -> per file the shape and SHA-256 of the decoded pixels, or why not."""
+    out = []
+    for path in job["files"]:
+        try:
+            ds = dcmread(path)
+            array = ds.pixel_array
+            out.append({"path": path, "shape": list(array.shape), "type": str(array.dtype),
+                        "sha256": hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest(),
+                        "photometric": str(ds.PhotometricInterpretation)})
+        except Exception as error:
+            out.append({"path": path, "error": f"{type(error).__name__}: {error}"[:200]})
+    return out
+
+
+def echo(job):
+    """{callings: [...]} -> per calling AE title the status of C-ECHO, or how the association ended."""
+    out = []
+    for calling in job["callings"]:
+        ae = new_ae({**job, "calling": calling})
+        ae.add_requested_context("1.2.840.10008.1.1")
+        assoc = ae.associate("127.0.0.1", job["port"], ae_title=job.get("called", "ARCHIPELAGO"))
+        if assoc.is_established:
+            out.append({"calling": calling, **status_of(assoc.send_c_echo())})
+            assoc.release()
+        elif assoc.is_rejected:
+            primitive = assoc.acceptor.primitive
+            out.append({"calling": calling, "rejected": [primitive.result, primitive.result_source, primitive.diagnostic]})
+        else:
+            out.append({"calling": calling, "aborted": True})
+    return out
+
+
+if __name__ == "__main__":
+    command = {"inventory": inventory, "store": store, "raw": raw, "find": find, "get": get, "move": move,
+               "pixels": pixels, "echo": echo}[sys.argv[1]]
+    answer = command(json.load(sys.stdin))
+    json.dump(answer, sys.stdout)
