@@ -401,9 +401,25 @@ describe('hostile datasets', () => {
     expect(errorOf(() => readWhole(items, EXPLICIT_VR_LE, { maxHeaderBytes: 50_000 })).code).toBe('header-too-large');
   });
 
+  it('judges a deflate bomb the same in chunks of any size', () => {
+    const pixel = explicitElement(0x7fe00010, 'OW', Buffer.alloc(16 * 1024 * 1024));
+    const bomb = deflateRawSync(pixel, { level: 9 });
+    const codes = [bomb.length, 1, 500, 8191].map(
+      (size) =>
+        errorOf(() => {
+          const reader = new HeaderReader(DEFLATED_EXPLICIT_VR_LE);
+          for (let at = 0; at < bomb.length; at += size) reader.push(bomb.subarray(at, at + size));
+          reader.end();
+        }).code,
+    );
+    expect(codes).toEqual(Array.from({ length: 4 }, () => 'inflate-limit'));
+  });
+
   it('more elements in one level than any real object has: refused before anybody has to sort or show them', () => {
     const many = Buffer.concat(
-      Array.from({ length: 60_000 }, (_, i) => explicitElement(0x00090000 + 0x1000 + 60_000 - i, 'CS', Buffer.alloc(0))),
+      Array.from({ length: 60_000 }, (_, i) =>
+        explicitElement(0x00090000 + 0x1000 + 60_000 - i, 'CS', Buffer.alloc(0)),
+      ),
     );
     expect(errorOf(() => readWhole(many, EXPLICIT_VR_LE)).code).toBe('header-too-large');
     expect(readWhole(many.subarray(0, 8 * 50_000), EXPLICIT_VR_LE).header.length).toBe(8 * 50_000);

@@ -14,7 +14,6 @@ export class Inflater {
   /** Bytes behind the end of the deflate stream. */
   trailing = 0;
   private readonly zlib = new Inflate({ raw: true, chunkSize: PIECE });
-  private taken = 0;
   private made = 0;
   private ended = false;
 
@@ -22,7 +21,8 @@ export class Inflater {
     this.zlib.onData = (data) => {
       const bytes = data as Uint8Array;
       this.made += bytes.length;
-      const bomb = this.made > RATIO_FREE && this.made > this.taken * maxRatio;
+      // By what inflating used, not by what was pushed: the sizes of the chunks must not decide what is refused.
+      const bomb = this.made > RATIO_FREE && this.made > this.stream.total_in * maxRatio;
       if (bomb || this.made > maxBytes) throw new DatasetError('inflate-limit', 0, this.made);
       output(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
     };
@@ -38,9 +38,13 @@ export class Inflater {
       this.trailing += chunk.length;
       return;
     }
-    this.taken += chunk.length;
     this.zlib.push(chunk, Z_SYNC_FLUSH);
-    if (this.ended) this.trailing += (this.zlib as unknown as { strm: { avail_in: number } }).strm.avail_in;
+    if (this.ended) this.trailing += this.stream.avail_in;
+  }
+
+  /** zlib's own counters: bytes used, bytes left of the last chunk. */
+  private get stream(): { total_in: number; avail_in: number } {
+    return (this.zlib as unknown as { strm: { total_in: number; avail_in: number } }).strm;
   }
 
   /** @throws DatasetError when the deflate stream is not whole */
