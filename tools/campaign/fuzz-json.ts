@@ -25,6 +25,8 @@ const ODD: readonly unknown[] = [
   Array.from({ length: 1000 }, (_, n) => n),
 ];
 
+const odd = (random: Random): unknown => structuredClone(random.pick(ODD));
+
 /** A copy with one to three places changed: another value, a missing or a repeated one. */
 export function replaceSomewhere(value: unknown, random: Random): unknown {
   let copy = structuredClone(value);
@@ -34,13 +36,13 @@ export function replaceSomewhere(value: unknown, random: Random): unknown {
 
 function change(value: unknown, random: Random, depth: number): unknown {
   const down = typeof value === 'object' && value !== null && !(depth > 0 && random.chance(0.15));
-  if (!down) return random.chance(0.2) && typeof value === 'number' ? value + random.int(-2, 2) : random.pick(ODD);
+  if (!down) return random.chance(0.2) && typeof value === 'number' ? value + random.int(-2, 2) : odd(random);
   const keys = Object.keys(value);
-  if (keys.length === 0) return random.pick(ODD);
+  if (keys.length === 0) return odd(random);
   const key = random.pick(keys);
   const holder = value as Record<string, unknown>;
   if (random.chance(0.1)) delete holder[key];
-  else if (Array.isArray(value) && random.chance(0.1)) value.push(...(value as unknown[]).slice(0, 3));
+  else if (Array.isArray(value) && random.chance(0.1)) value.push(...structuredClone((value as unknown[]).slice(0, 3)));
   else holder[key] = change(holder[key], random, depth + 1);
   return value;
 }

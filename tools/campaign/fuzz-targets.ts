@@ -125,7 +125,9 @@ function useHeader(result: HeaderResult): void {
   const dataset = readHeader(raw, { leftOut: result.leftOut, pixel: result.pixel });
   const json = JSON.stringify(dataset.toDicomJson({ bulkDataUri: () => 'x' }));
   if (LONE_ESCAPED.test(json)) throw new Error('DICOM JSON with half of a surrogate pair');
-  const { sopClassUid, sopInstanceUid } = result;
+  // The edge lets no object through whose own UIDs are none.
+  const uid = (value: string): string => (/^[0-9.]{1,64}$/.test(value) ? value : '2.25.1');
+  const [sopClassUid, sopInstanceUid] = [uid(result.sopClassUid), uid(result.sopInstanceUid)];
   const projected = projectInstance({ sopClassUid, sopInstanceUid }, datasetHeaderView(readHeader(raw)));
   const row = JSON.stringify(projected, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
   if (/(?<!\\)(?:\\\\)*\\u0000/.test(row)) throw new Error('a NUL on its way into PostgreSQL');

@@ -1,0 +1,88 @@
+/** After the storm: everything that was acknowledged is in the catalog and comes back byte for byte. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '@archipelago/dimse';
+import { writeDataset } from '@archipelago/dicom-encoding';
+import { eventually, type TestSystem } from '@archipelago/testing';
+import type { Acknowledged } from './fuzz-network';
+
+const IMPLICIT_LE = '1.2.840.10008.1.2';
+const STUDY_ROOT_GET = '1.2.840.10008.5.1.4.1.2.2.3';
+
+/** No pack is on its way or refused: what the spool holds is confirmed. Failures as text. */
+export async function settled(system: TestSystem, timeoutMs = 60_000): Promise<string[]> {
+  const failures: string[] = [];
+  try {
+    await eventually(
+      'all packs answered',
+      async () => (await system.edge.metric('archipelago_edge_unconfirmed_packs')) === 0,
+      timeoutMs,
+      250,
+    );
+  } catch (error) {
+    failures.push(error instanceof Error ? error.message : String(error));
+  }
+  const quarantine = join(system.spoolDir, 'quarantine');
+  const held = existsSync(quarantine) ? readdirSync(quarantine) : [];
+  if (held.length > 0) failures.push(`ingest refused packs: ${held.join(', ')}`);
+  return failures;
+}
+
+/** C-GET of each by its UID. Failures as text; resolves with the number compared. */
+export async function compareAll(
+  system: TestSystem,
+  acknowledged: Map<string, Acknowledged>,
+): Promise<{ compared: number; failures: string[] }> {
+  const failures: string[] = [];
+  let compared = 0;
+  const groups = new Map<string, [string, Acknowledged][]>();
+  for (const entry of acknowledged) {
+    const key = `${entry[1].sopClassUid} ${entry[1].transferSyntaxUid}`;
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  for (const entries of groups.values()) {
+    for (const [uid, sent] of entries) {
+      const got = await getOne(system, uid, sent);
+      compared++;
+      if (got !== sent.sha256) failures.push(`${uid} in ${sent.transferSyntaxUid}: ${got ?? 'not retrieved'}`);
+    }
+  }
+  return { compared, failures };
+}
+
+async function getOne(system: TestSystem, uid: string, sent: Acknowledged): Promise<string | undefined> {
+  let digest: string | undefined;
+  const association = await connect({
+    host: system.host,
+    port: system.port,
+    calledAeTitle: system.aeTitle,
+    callingAeTitle: 'KNOWN',
+    contexts: [
+      { abstractSyntax: STUDY_ROOT_GET, transferSyntaxes: [IMPLICIT_LE] },
+      { abstractSyntax: sent.sopClassUid, transferSyntaxes: [sent.transferSyntaxUid] },
+    ],
+    roles: [{ sopClassUid: sent.sopClassUid, scuRole: false, scpRole: true }],
+    onStore: () => {
+      const hash = createHash('sha256');
+      return {
+        write: (chunk) => void hash.update(chunk),
+        end: () => {
+          digest = hash.digest('hex');
+          return Promise.resolve({ status: 0 });
+        },
+        abort: () => undefined,
+      };
+    },
+  });
+  try {
+    const identifier = writeDataset(
+      { '00080052': { vr: 'CS', Value: ['IMAGE'] }, '00080018': { vr: 'UI', Value: [uid] } },
+      IMPLICIT_LE,
+    );
+    for await (const _response of association.get(STUDY_ROOT_GET, identifier));
+  } finally {
+    await association.release().catch(() => association.abort());
+  }
+  return digest;
+}
