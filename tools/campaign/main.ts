@@ -1,8 +1,8 @@
 import type { Campaign } from './campaign';
 import { fuzz } from './fuzz';
-import { neverLost } from './never-lost';
+import { SPINE } from './spine';
 
-const CAMPAIGNS: Campaign[] = [neverLost, fuzz];
+const CAMPAIGNS: Campaign[] = [...SPINE, fuzz];
 
 const note = (line: string): void => void process.stdout.write(`${line}\n`);
 

@@ -51,6 +51,13 @@ export class Ledger {
     return [...new Set(this.all().map((each) => each.studyInstanceUid))];
   }
 
+  summary(): string {
+    const attempts = this.all().reduce((sum, each) => sum + each.attempts, 0);
+    const refusals = [...this.refusals].map(([status, times]) => `${times} × ${status}`).join(', ') || 'none';
+    const { length } = this.acknowledged();
+    return `${length} acknowledged of ${attempts} attempts, interruptions ${this.interruptions}, refusals ${refusals}`;
+  }
+
   /** Longest time without an acknowledgement between two moments, ms. */
   longestPause(from: number, to: number): number {
     const times = [from, ...this.acknowledgedAt.filter((at) => at > from && at < to), to];
