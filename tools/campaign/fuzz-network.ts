@@ -125,7 +125,7 @@ async function storeDamaged(
     const started = performance.now();
     const { status } = await association.store(operation);
     const ms = performance.now() - started;
-    count(result, 'C-STORE', status);
+    countStatus(result, 'C-STORE', status);
     if (ms > 4_000) note(result, `store seed ${seed} (${name}): answered after ${Math.round(ms)} ms`);
     if (status === 0 || status >> 12 === 0xb) {
       const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -195,7 +195,7 @@ export async function fuzzFinds(
         const started = performance.now();
         let last = -1;
         for await (const { status } of association.find(STUDY_ROOT_FIND, hostileIdentifier(seed))) last = status;
-        count1(result, last);
+        countStatus(result, 'C-FIND', last);
         const ms = performance.now() - started;
         if (ms > 6_000) note(result, `find seed ${seed}: answered after ${Math.round(ms)} ms`);
       } catch (error) {
@@ -207,10 +207,6 @@ export async function fuzzFinds(
     }
     await association?.release().catch(() => undefined);
   });
-}
-
-function count1(result: NetworkResult, status: number): void {
-  count(result, 'C-FIND', status);
 }
 
 export function hostileIdentifier(seed: number): Buffer {
@@ -225,7 +221,7 @@ export function hostileIdentifier(seed: number): Buffer {
   return random.chance(0.5) ? mutateDataset(whole, seed).bytes.subarray(0, 512 * 1024) : whole;
 }
 
-function count(result: NetworkResult, service: string, status: number): void {
+function countStatus(result: NetworkResult, service: string, status: number): void {
   countText(result, `${service} ${status.toString(16).toUpperCase().padStart(4, '0')}`);
 }
 function countText(result: NetworkResult, key: string): void {

@@ -1,7 +1,5 @@
 /** After the storm: everything that was acknowledged is in the catalog and comes back byte for byte. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { connect } from '@archipelago/dimse';
 import { writeDataset } from '@archipelago/dicom-encoding';
 import { eventually, type TestSystem } from '@archipelago/testing';
@@ -10,22 +8,20 @@ import type { Acknowledged } from './fuzz-network';
 const IMPLICIT_LE = '1.2.840.10008.1.2';
 const STUDY_ROOT_GET = '1.2.840.10008.5.1.4.1.2.2.3';
 
-/** No pack is on its way or refused: what the spool holds is confirmed. Failures as text. */
+/** Every segment sealed, every pack answered and none refused. Failures as text. */
 export async function settled(system: TestSystem, timeoutMs = 60_000): Promise<string[]> {
   const failures: string[] = [];
+  const packs = (state: string): Promise<number | undefined> =>
+    system.edge.metric('archipelago_edge_spool', { state, what: 'packs' });
+  // Segments are sealed after a second without work, and the gauges are set every few seconds.
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
   try {
-    await eventually(
-      'all packs answered',
-      async () => (await system.edge.metric('archipelago_edge_unconfirmed_packs')) === 0,
-      timeoutMs,
-      250,
-    );
+    const quiet = async (): Promise<boolean> => (await packs('open')) === 0 && (await packs('unconfirmed')) === 0;
+    await eventually('all packs answered', quiet, timeoutMs, 500);
   } catch (error) {
     failures.push(error instanceof Error ? error.message : String(error));
   }
-  const quarantine = join(system.spoolDir, 'quarantine');
-  const held = existsSync(quarantine) ? readdirSync(quarantine) : [];
-  if (held.length > 0) failures.push(`ingest refused packs: ${held.join(', ')}`);
+  if ((await packs('quarantined')) !== 0) failures.push('ingest refused a pack');
   return failures;
 }
 
