@@ -6,6 +6,7 @@ import { ConnectionError } from './errors';
 import { withDefaults } from './limits';
 import type { AcceptOptions } from './negotiation';
 import { ServerConnection, type ConnectionHost } from './server-association';
+import { withReadBuffers } from './transport/read-buffers';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from './uids';
 
 /** While closing: an association without work for so long is ended before the grace is over. */
@@ -34,7 +35,7 @@ export class DimseServer implements ConnectionHost {
 
   /** Resolves with the port (of use when 0 was asked). Throws ConnectionError. */
   listen(): Promise<{ port: number }> {
-    const server = this.options.tls ? this.tlsServer() : createServer({ noDelay: true }, (s) => this.take(s));
+    const server = this.options.tls ? this.tlsServer() : createServer({ noDelay: true, pauseOnConnect: true }, (s) => this.take(withReadBuffers(s)));
     this.server = server;
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(new ConnectionError(`cannot listen: ${error.message}`, error));

@@ -19,6 +19,7 @@ import { encodeAbort, encodeAssociateRj, encodeReleaseRp, encodeReleaseRq } from
 import { PDU, type AssociateAcPdu, type AssociateRqPdu } from '../pdu/types';
 import { ABORT_REASON, ABORT_SOURCE, REJECTION, type Rejection } from '../reasons';
 import { quickAck } from './quick-ack';
+import { readBuffers, type ReadBuffers } from './read-buffers';
 import { Receiver, type ReceiverHandler } from './receiver';
 
 export type EndKind = 'released' | 'aborted' | 'lost';
@@ -63,6 +64,7 @@ export class UpperLayer implements Effects, ReceiverHandler {
   socket!: AnySocket;
   private readonly receiver: Receiver;
   private readonly rearm: { call?: () => void } = {};
+  private buffers?: ReadBuffers;
   private artimTimer?: NodeJS.Timeout;
   private watchTimer?: NodeJS.Timeout;
   private lastRead = 0;
@@ -189,7 +191,9 @@ export class UpperLayer implements Effects, ReceiverHandler {
 
   private attach(socket: AnySocket): void {
     this.socket = socket;
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    this.buffers = readBuffers(socket);
+    if (this.buffers) this.buffers.listen({ chunk: (chunk) => this.onData(chunk) });
+    else socket.on('data', (chunk: Buffer) => void this.onData(chunk));
     socket.on('drain', () => this.onDrain());
     socket.on('error', (error: Error) => (this.socketError = error));
     socket.on('end', () => this.onClosed());
@@ -220,21 +224,23 @@ export class UpperLayer implements Effects, ReceiverHandler {
     this.lastRead = Date.now();
   }
 
-  private onData(chunk: Buffer): void {
+  /** @returns whether the chunk is needed until pump() has come to its end */
+  private onData(chunk: Buffer): boolean {
     this.lastRead = Date.now();
     // A chunk of full size says that more is waiting already; only a drained socket can leave the sender waiting.
     if (chunk.length < 65536) this.rearm.call?.();
     if (this.firstBytes) {
       this.firstBytes = false;
-      if (!this.requestor && this.refuseForeign(chunk)) return;
+      if (!this.requestor && this.refuseForeign(chunk)) return false;
     }
     if (this.busy) {
       this.queue.push(chunk);
       this.socket.pause();
-      return;
+      return true;
     }
     this.receiver.load(chunk);
     this.pump();
+    return this.busy;
   }
 
   /** Reads on until all is handled or the user asks to wait. */
@@ -255,6 +261,7 @@ export class UpperLayer implements Effects, ReceiverHandler {
       this.fail(error);
       return;
     }
+    this.buffers?.release();
     if (this.socket.isPaused()) this.socket.resume();
   }
 
@@ -267,6 +274,7 @@ export class UpperLayer implements Effects, ReceiverHandler {
   private readonly fail = (error: unknown): void => {
     this.busy = false;
     this.queue.length = 0;
+    this.buffers?.release();
     const known = error instanceof ProtocolError;
     this.protocolError(known ? error : new ProtocolError('internal error', ABORT_REASON.notSpecified));
     if (this.socket.isPaused()) this.socket.resume();
