@@ -4,9 +4,11 @@ import {
   accepts,
   bindError,
   freePort,
+  removeServicesFile,
   startNatsServer,
   startPostgresServer,
   type ManagedChild,
+  writeServicesFile,
 } from '@archipelago/platform-embedded';
 import type { Logger } from '@archipelago/platform-service';
 import { keptSecret } from './credentials';
@@ -70,6 +72,7 @@ export class Standalone {
     this.logTimer = setInterval(() => boundLogFiles(this.logs), 60_000).unref();
     await this.takePorts();
     await Promise.all([this.startNats(), this.startPostgres()]);
+    this.noteServices();
     this.core = this.service('core', join(__dirname, 'core-main.js'), 2, CORE_NICE);
     await this.core.start();
     this.edge = this.service('edge', edgeScript(), 4, 0);
@@ -131,6 +134,16 @@ export class Standalone {
       });
       return server.child;
     });
+  }
+
+  /** For `npm run archipelago -- ...` on this machine: the embedded servers have ports and passwords of their own. */
+  private noteServices(): void {
+    const environment: Record<string, string> = {};
+    for (const name of ['DATABASE_URL', 'NATS_URL', 'NATS_USER', 'NATS_PASSWORD', 'OBJECT_STORE']) {
+      const value = this.env[`ARCHIPELAGO_${name}`];
+      if (value) environment[`ARCHIPELAGO_${name}`] = value;
+    }
+    writeServicesFile(this.home, environment);
   }
 
   private async startPostgres(): Promise<void> {
@@ -198,6 +211,7 @@ export class Standalone {
     await this.core?.stop(left(STOP_MARKS_MS.core));
     await Promise.all(this.servers.map((server) => server.stop(left(STOP_MARKS_MS.servers))));
     await this.front?.close();
+    removeServicesFile(this.home);
     this.run.release();
   }
 }

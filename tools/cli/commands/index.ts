@@ -3,6 +3,7 @@ import { deadLetters } from './dead-letters';
 import { differences } from './differences';
 import { echo } from './echo';
 import { find } from './find';
+import { quarantine } from './quarantine';
 import { send } from './send';
 import { sweep } from './sweep';
 
@@ -10,5 +11,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, deadLetters, sweep, differences],
+  commands: [echo, find, send, deadLetters, sweep, quarantine, differences],
 };
