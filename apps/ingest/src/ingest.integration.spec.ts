@@ -115,6 +115,8 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([{ state: 'quarantined' }]);
     await store.delete(broken.key);
     expect(await announce(await upload(pack))).toMatchObject({ outcome: 'indexed' });
+    // the alarm ends, and a later damage is asked for again, not rejected at once
+    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([{ state: 'healed' }]);
   });
 
   it('the same UID with other pixels: both are kept, the difference is flagged', async () => {

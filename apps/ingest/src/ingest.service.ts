@@ -43,6 +43,8 @@ export class IngestService {
    */
   async ingest(announcement: PackSealedV1, cause: Cause): Promise<PackAnsweredV1> {
     const answer = await this.decide(announcement, cause);
+    // also for one that was indexed before: the process may have ended between the commit and this
+    if (answer.outcome === 'indexed') await this.repository.noteReadable(announcement.packId);
     this.metrics.answers.inc({ outcome: answer.outcome });
     return { packId: announcement.packId, edgeId: announcement.edgeId, ...answer };
   }
