@@ -7,6 +7,8 @@ export interface HeaderView {
   strings(tag: number): string[] | undefined;
   /** Items of a sequence; `undefined` when absent. */
   items(tag: number): HeaderView[] | undefined;
+  /** Equal for two whole headers only if these elements have the same values in both; not of items. */
+  fingerprint?(tags: readonly number[]): string | undefined;
 }
 
 /** Tag number to the 8 upper-case hex digits of the DICOM JSON model. */
@@ -41,6 +43,10 @@ class JsonHeaderView implements HeaderView {
       .filter((item): item is DicomJson => typeof item === 'object' && item !== null)
       .map((item) => new JsonHeaderView(item));
   }
+
+  fingerprint(tags: readonly number[]): string {
+    return JSON.stringify(tags.map((tag) => this.json[tagKey(tag)] ?? null));
+  }
 }
 
 /** A header in the DICOM JSON model (PS3.18 F) as a view. */
@@ -54,19 +60,25 @@ export interface DatasetLike {
   vr(tag: number): string | undefined;
   strings(tag: number): string[];
   items(tag: number): DatasetLike[];
+  fingerprint?(tags: readonly number[]): string;
 }
 
 class DatasetHeaderView implements HeaderView {
   constructor(private readonly dataset: DatasetLike) {}
 
   strings(tag: number): string[] | undefined {
-    if (!this.dataset.has(tag) || this.dataset.vr(tag) === 'SQ') return undefined;
-    return this.dataset.strings(tag).map(sanitise);
+    const values = this.dataset.strings(tag);
+    if (values.length > 0) return values.map(sanitise);
+    return this.dataset.has(tag) && this.dataset.vr(tag) !== 'SQ' ? [] : undefined;
   }
 
   items(tag: number): HeaderView[] | undefined {
     if (!this.dataset.has(tag) || this.dataset.vr(tag) !== 'SQ') return undefined;
     return this.dataset.items(tag).map((item) => new DatasetHeaderView(item));
+  }
+
+  fingerprint(tags: readonly number[]): string | undefined {
+    return this.dataset.fingerprint?.(tags);
   }
 }
 

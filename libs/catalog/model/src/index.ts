@@ -5,6 +5,7 @@ export * from './patient-identity';
 export * from './patientless';
 export * from './filing';
 export * from './attributes';
+export * from './shared-levels';
 export * from './projection';
 export * from './predicate';
 export * from './matching';

@@ -6,6 +6,7 @@ import { foldName, nameWords, splitName, wellFormed } from './text';
 import { parseDate, parseTime } from './temporal';
 import { filing } from './filing';
 import { isPatientless } from './patientless';
+import { SharedLevels } from './shared-levels';
 import { DEFAULT_IDENTITY_RULES, localIdentity, type IdentityRules, type LocalIdentity } from './patient-identity';
 
 /**
@@ -73,6 +74,8 @@ export interface ProjectionOptions {
   identity?: IdentityRules;
   /** Issuer of ids that the header does not qualify: the source's. */
   defaultIssuer?: string;
+  /** Of the batch, made with the same attributes: what its headers have in common is projected once. */
+  levels?: SharedLevels;
 }
 
 const T = {
@@ -183,7 +186,9 @@ export function projectInstance(entry: EntryIdentity, view: HeaderView, options:
     attributes: options.attributes ?? DEFAULT_ATTRIBUTES,
     identity: options.identity ?? DEFAULT_IDENTITY_RULES,
     defaultIssuer: options.defaultIssuer ?? '',
+    levels: options.levels ?? new SharedLevels(options.attributes ?? DEFAULT_ATTRIBUTES),
   };
+  const { levels } = full;
   const apart = isPatientless(entry.sopClassUid);
   const attributes = keep(view, apart ? full.attributes.patientless : full.attributes.ofLevel('IMAGE'));
   attributes['00080018'] = identityElement('UI', entry.sopInstanceUid);
@@ -193,9 +198,9 @@ export function projectInstance(entry: EntryIdentity, view: HeaderView, options:
   if (apart) return { patient: null, study: null, series: null, instance, filedAsGiven: true };
   const filed = filing(first(view, T.StudyInstanceUID), first(view, T.SeriesInstanceUID), entry);
   return {
-    patient: projectPatient(view, filed.studyInstanceUid, full),
-    study: projectStudy(view, filed.studyInstanceUid, full.attributes),
-    series: projectSeries(view, filed.seriesInstanceUid, full.attributes),
+    patient: levels.share('PATIENT', view, [filed.studyInstanceUid, full.defaultIssuer], () => projectPatient(view, filed.studyInstanceUid, full)),
+    study: levels.share('STUDY', view, [filed.studyInstanceUid], () => projectStudy(view, filed.studyInstanceUid, full.attributes)),
+    series: levels.share('SERIES', view, [filed.seriesInstanceUid], () => projectSeries(view, filed.seriesInstanceUid, full.attributes)),
     instance,
     filedAsGiven: filed.given,
   };

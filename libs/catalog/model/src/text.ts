@@ -8,9 +8,11 @@ export function sanitise(value: string): string {
 
 /** With the u flag only halves without their partner are of the category Surrogate. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
+/** Halves of pairs too: most text has none, and is not looked at by code point. */
+const ANY_SURROGATE = /[\ud800-\udfff]/;
 
 export function wellFormed(value: string): string {
-  return value.replace(LONE_SURROGATE, '\ufffd');
+  return ANY_SURROGATE.test(value) ? value.replace(LONE_SURROGATE, '\ufffd') : value;
 }
 
 /** Letters that NFKD does not take apart, by their usual plain writing. */

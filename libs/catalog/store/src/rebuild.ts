@@ -1,9 +1,7 @@
-import { projectInstance } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { IndexPackInput } from './write/index-pack.types';
 import { present } from './write/present';
-import { sourceIds } from './write/source-rows';
-import { placeOf } from './write/index-pack';
+import { projectPack } from './write/index-pack';
 
 /** Reads a stored pack again: its announcement, index and headers, with the same rules as when it was indexed. */
 export type LoadPack = (pack: { packId: string; store: string; key: string }) => Promise<IndexPackInput>;
@@ -28,13 +26,7 @@ async function replay(client: SqlClient, load: LoadPack): Promise<number> {
     const input = await load(pack);
     const { rows: held } = await client.query<{ ordinal: number }>('SELECT ordinal FROM pack_entry WHERE pack = $1 AND same_as IS NULL', [pack.id]);
     const skip = new Set(held.map((row) => row.ordinal));
-    const sources = await sourceIds(client, input.index.entries.map((entry) => entry.source));
-    const entries = input.index.entries.filter((entry) => !skip.has(entry.ordinal)).map((entry) => ({
-      entry, sourceId: sources.get(entry.source) as number, place: placeOf(input.announcement, entry),
-      projection: projectInstance(entry, input.header(entry.ordinal), {
-        attributes: input.attributes, identity: input.identity, defaultIssuer: input.defaultIssuer?.(entry),
-      }),
-    }));
+    const entries = await projectPack(client, input, input.index.entries.filter((entry) => !skip.has(entry.ordinal)));
     await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
   }
   return packs.length;

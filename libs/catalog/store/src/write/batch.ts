@@ -10,6 +10,12 @@ export interface BatchEntry {
   projection: Projection;
   /** Where it lies, for comparing pixels. */
   place: StoredCopy;
+  /** Keys of its patient, study and series; null for an object without a patient. */
+  keys: { patient: string; study: string; series: string } | null;
+}
+
+export function batchEntry(entry: PackEntry, sourceId: number, projection: Projection, place: StoredCopy): BatchEntry {
+  return { entry, sourceId, projection, place, keys: keysOf(projection) };
 }
 
 /** What one pack brings; the same shape when it is replayed for the rebuild. */
@@ -28,17 +34,23 @@ export interface Keyed {
 /** Separates parts of a key; values never hold NUL (sanitised). */
 const SEPARATOR = '\u0000';
 
+function keysOf(projection: Projection): BatchEntry['keys'] {
+  const { patient: person, study: of, series: within } = projection;
+  if (!person) return null;
+  const { patientId, issuer, scope } = person.identity;
+  const patient = [patientId, issuer, scope].join(SEPARATOR);
+  const study = `${of?.studyInstanceUid ?? ''}${SEPARATOR}${patient}`;
+  return { patient, study, series: `${within?.seriesInstanceUid ?? ''}${SEPARATOR}${study}` };
+}
+
 export function patientKey(one: BatchEntry): string | null {
-  const identity = one.projection.patient?.identity;
-  return identity ? [identity.patientId, identity.issuer, identity.scope].join(SEPARATOR) : null;
+  return one.keys?.patient ?? null;
 }
 export function studyKey(one: BatchEntry): string | null {
-  const patient = patientKey(one);
-  return patient === null ? null : `${one.projection.study?.studyInstanceUid ?? ''}${SEPARATOR}${patient}`;
+  return one.keys?.study ?? null;
 }
 export function seriesKey(one: BatchEntry): string | null {
-  const study = studyKey(one);
-  return study === null ? null : `${one.projection.series?.seriesInstanceUid ?? ''}${SEPARATOR}${study}`;
+  return one.keys?.series ?? null;
 }
 
 function collect(into: Map<string, BatchEntry[]>, key: string | null, one: BatchEntry): void {

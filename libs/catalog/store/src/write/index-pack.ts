@@ -1,7 +1,7 @@
 import type { PackSealedV1 } from '@archipelago/contracts';
-import { projectInstance } from '@archipelago/catalog-model';
+import { DEFAULT_ATTRIBUTES, projectInstance, SharedLevels } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
-import type { BatchEntry } from './batch';
+import { batchEntry, type BatchEntry } from './batch';
 import { flagDifferences } from './differences';
 import type { IndexPackInput, IndexPackResult, StoredCopy } from './index-pack.types';
 import { present } from './present';
@@ -39,17 +39,16 @@ export function placeOf(a: PackSealedV1, entry: PackEntry): StoredCopy {
   };
 }
 
-async function project(client: SqlClient, input: IndexPackInput): Promise<BatchEntry[]> {
-  const { entries } = input.index;
+/** The entries of a pack with what their headers say. */
+export async function projectPack(client: SqlClient, input: IndexPackInput, entries: readonly PackEntry[]): Promise<BatchEntry[]> {
   const sources = await sourceIds(client, entries.map((entry) => entry.source));
-  return entries.map((entry) => ({
-    entry,
-    sourceId: sources.get(entry.source) as number,
-    place: placeOf(input.announcement, entry),
-    projection: projectInstance(entry, input.header(entry.ordinal), {
-      attributes: input.attributes, identity: input.identity, defaultIssuer: input.defaultIssuer?.(entry),
-    }),
-  }));
+  const attributes = input.attributes ?? DEFAULT_ATTRIBUTES;
+  const levels = new SharedLevels(attributes);
+  return entries.map((entry) => {
+    const defaultIssuer = input.defaultIssuer?.(entry);
+    const projection = projectInstance(entry, input.header(entry.ordinal), { attributes, identity: input.identity, defaultIssuer, levels });
+    return batchEntry(entry, sources.get(entry.source) as number, projection, placeOf(input.announcement, entry));
+  });
 }
 
 /**
@@ -60,7 +59,7 @@ async function project(client: SqlClient, input: IndexPackInput): Promise<BatchE
 export async function indexPack(client: SqlClient, input: IndexPackInput): Promise<IndexPackResult> {
   const pack = await recordPack(client, input);
   if (pack === null) return NOTHING;
-  const all = await project(client, input);
+  const all = await projectPack(client, input, input.index.entries);
   const held = await findTombstoned(client, all);
   const entries = all.filter((one) => !held.has(one));
   const { verdicts, differences, studies } = await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });

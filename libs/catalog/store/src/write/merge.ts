@@ -90,7 +90,8 @@ function mergeRow(level: Level, row: LockedRow, entries: BatchEntry[], verdicts:
   const counts = entries.filter((one) => verdicts.get(one)?.outcome === 'answer');
   const speaking = counts.length > 0 ? counts : row.inserted ? entries : [];
   let incoming: KeptAttributes = {};
-  for (const one of speaking) for (const attributes of said(one, level)) incoming = fillIn(incoming, attributes).merged;
+  // instances of one series share what they say of it: each is looked at once
+  for (const attributes of new Set(speaking.flatMap((one) => said(one, level)))) incoming = fillIn(incoming, attributes).merged;
   // a patient shows what was said last; a study and a series what was said first, unless its source restated it
   const restated = speaking.some((one) => verdicts.get(one)?.replaced !== undefined);
   if (level !== 'patient' && !restated) {

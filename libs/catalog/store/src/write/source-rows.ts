@@ -95,6 +95,22 @@ async function insertLevel(client: SqlClient, table: VersionTable, pack: string,
     ]);
 }
 
+/** Entries of which each says something that those before it do not: the projection shares equal levels. */
+function speaking(entries: readonly BatchEntry[], levels: (one: BatchEntry) => (object | string | null)[]): BatchEntry[] {
+  const numbers = new Map<object | string | null, number>();
+  const numberOf = (part: object | string | null): number => {
+    const number = numbers.get(part) ?? numbers.size;
+    if (number === numbers.size) numbers.set(part, number);
+    return number;
+  };
+  const first = new Map<string, BatchEntry>();
+  for (const one of entries) {
+    const key = `${one.sourceId} ${levels(one).map(numberOf).join(' ')}`;
+    if (!first.has(key)) first.set(key, one);
+  }
+  return [...first.values()];
+}
+
 function studySaid(one: BatchEntry): Said[] {
   const { patient, study } = one.projection;
   if (!patient || !study) return [];
@@ -147,8 +163,10 @@ async function insertInstances(client: SqlClient, pack: string, state: string, e
 export async function insertSourceRows(
   client: SqlClient, pack: string, state: 'present' | 'deleted', entries: readonly BatchEntry[],
 ): Promise<void> {
-  await insertLevel(client, STUDY, pack, state, distinct(entries.flatMap(studySaid)));
-  await insertLevel(client, SERIES, pack, state, distinct(entries.flatMap(seriesSaid)));
+  const studies = speaking(entries, ({ projection }) => [projection.patient, projection.study]);
+  await insertLevel(client, STUDY, pack, state, distinct(studies.flatMap(studySaid)));
+  const series = speaking(entries, ({ projection }) => [projection.study?.studyInstanceUid ?? null, projection.series]);
+  await insertLevel(client, SERIES, pack, state, distinct(series.flatMap(seriesSaid)));
   await insertInstances(client, pack, state, entries);
 }
 
