@@ -50,7 +50,7 @@ const IDS = [
 
 async function columnsOf(client: SqlClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
-    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position", [table]);
+    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position", [table]);
   return rows.map((row) => row.name);
 }
 

@@ -2,7 +2,7 @@ import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import type { DicomJson, LocateV1, SearchReplyV1, SearchV1 } from '@archipelago/contracts';
 import { QueryTimeoutError } from './errors';
 import { locate } from './read/locate';
-import { QueryRunner } from './read/runner';
+import { QueryRunner, type Statement } from './read/runner';
 import { search } from './read/search';
 import { ct, dicom, packOf, type Plain, type Sample } from './spec-kit';
 import { SpecDatabase } from './spec-database';
@@ -25,7 +25,7 @@ beforeAll(async () => {
     { header: ct('1', 1, 1, { '00100010': 'Müller^Jürgen', '00080020': '20260101', '00080030': '235900', '00081032': code('CTHEAD'), '00180050': '1.50' }) },
     { header: ct('1', 1, 2, { '00100010': 'Müller^Jürgen', '00080020': '20260101', '00080030': '235900', '00081032': code('CTHEAD'), '0008002A': '20260101235930.5' }) },
     { header: ct('1', 2, 1, { '00100010': 'Müller^Jürgen', '00080020': '20260101', '00080030': '235900', '00080060': 'SR', '00080016': '1.2.840.10008.5.1.4.1.1.88.11' }) },
-    { header: ct('2', 1, 1, { '00100010': 'Yamada^Tarou=山田^太郎=やまだ^たろう', '00080020': '20260102', '00080030': '000100', '00400275': [{ '00401001': 'RP7', '00400009': 'SPS1' }] }) },
+    { header: ct('2', 1, 1, { '00200010': 'S2', '00100010': 'Yamada^Tarou=山田^太郎=やまだ^たろう', '00080020': '20260102', '00080030': '000100', '00400275': [{ '00401001': 'RP7', '00400009': 'SPS1' }] }) },
     { header: ct('3', 1, 1, { '00100010': 'ŁUKASZ^ŻAK', '00080020': '20260102', '00080030': '1200', '00080050': null, '00101002': [{ '00100020': 'OLD9' }], '00080090': 'Grün^Eva' }) },
     { header: ct('4', 1, 1, { '00100010': "O'Brien^100%_sure", '00080020': '20260310', '00080050': 'A_4%', '00100021': 'NORTH' }) },
     { header: ct('5', 1, 1, { '00100010': 'Muller^Anna', '00080020': null, '00080030': null }) },
@@ -39,14 +39,24 @@ afterAll(async () => {
 });
 
 type Keys = Record<string, string | string[] | Record<string, string>>;
-function ask(level: SearchV1['level'], keys: Keys, more: Partial<SearchV1> = {}): Promise<SearchReplyV1> {
+/** Takes the other way of each search: everything found, then sorted. */
+class SortingRunner extends QueryRunner {
+  override readEither<R>(_: Statement, sure: Statement): Promise<R[]> {
+    return this.read((run) => run<R>(sure.text, sure.values));
+  }
+}
+
+async function ask(level: SearchV1['level'], keys: Keys, more: Partial<SearchV1> = {}): Promise<SearchReplyV1> {
   const list = Object.entries(keys).map(([tag, value]) => {
     if (typeof value === 'object' && !Array.isArray(value)) {
       return { tag, vr: 'SQ', values: [], items: [Object.entries(value).map(([inner, v]) => ({ tag: inner, vr: 'SH', values: [v] }))] };
     }
     return { tag, vr: VR[tag] ?? 'LO', values: Array.isArray(value) ? value : [value] };
   });
-  return search(runner, { principal: PRINCIPAL, model: 'study-root', level, keys: list, ...more });
+  const request: SearchV1 = { principal: PRINCIPAL, model: 'study-root', level, keys: list, ...more };
+  const reply = await search(runner, request);
+  expect(await search(new SortingRunner(db), request)).toEqual(reply);
+  return reply;
 }
 const value = (match: DicomJson, tag: string): unknown => match[tag]?.Value?.[0];
 /** Last part of the StudyInstanceUIDs that match, in the order given. */
@@ -73,6 +83,8 @@ describe('search', () => {
     ['Polish letters', { '00100010': 'lukasz^zak' }, '3'], ['ideographic group', { '00100010': '山田*' }, '2'], ['phonetic group', { '00100010': 'やまだ^たろう' }, '2'],
     ['groups in their place', { '00100010': 'Yamada*=山田*' }, '2'], ['group in the wrong place', { '00100010': '山田*=Yamada*' }, ''],
     ['middle of a name', { '00100010': '*jurg*' }, '1'], ['quote in a name', { '00100010': "o'brien*" }, '4'],
+    ['study id', { '00200010': 'S2' }, '2'], ['study id wildcard', { '00200010': '?2' }, '2'], ['no study id', { '00200010': '""' }, '4315'],
+    ['exact text kept in JSON', { '00081030': 'Thorax' }, '43215'], ['and its case', { '00081030': 'thorax' }, ''],
     ['sequence', { '00081032': { '00080100': 'CTHEAD' } }, '1'], ['sequence wildcard', { '00081032': { '00080100': 'CT*' } }, '1'],
     ['other ids', { '00101002': { '00100020': 'OLD9' } }, '3'], ['other name', { '00080090': 'grun*' }, '3'],
     ['empty value', { '00080050': '""' }, '3'], ['empty date', { '00080020': '""' }, '5'], ['empty sequence', { '00101002': '""', '00100020': 'P3' }, ''],
@@ -146,6 +158,17 @@ describe('search', () => {
     expect(Date.now() - started).toBeLessThan(3_000);
     expect(await runner.read((run) => run('SELECT 1 AS one', []))).toEqual([{ one: 1 }]);
   });
+
+  it('goes the other way when the first is slow, and never beyond the deadline', async () => {
+    const [slow, quick] = [{ text: 'SELECT pg_sleep($1)', values: [30] }, { text: 'SELECT $1::int AS one', values: [1] }];
+    const either = new QueryRunner(db, { statementTimeoutMs: 800, deadlineMs: 1_000 });
+    expect(await either.readEither(slow, quick)).toEqual([{ one: 1 }]);
+    expect(await either.readEither(quick, slow)).toEqual([{ one: 1 }]);
+    const started = Date.now();
+    await expect(either.readEither(slow, slow)).rejects.toBeInstanceOf(QueryTimeoutError);
+    expect(Date.now() - started).toBeLessThan(3_000);
+    await expect(either.readEither({ text: 'SELECT nonsense', values: [] }, quick)).rejects.not.toBeInstanceOf(QueryTimeoutError);
+  });
 });
 
 describe('locate', () => {
@@ -168,7 +191,7 @@ describe('locate', () => {
   });
 
   it('names every copy, best first, and an instance of which no copy is left', async () => {
-    const again = ct('2', 1, 1, { '00100010': 'Yamada^Tarou=山田^太郎=やまだ^たろう', '00080020': '20260102', '00080030': '000100', '00400275': [{ '00401001': 'RP7', '00400009': 'SPS1' }] });
+    const again = ct('2', 1, 1, { '00200010': 'S2', '00100010': 'Yamada^Tarou=山田^太郎=やまだ^たろう', '00080020': '20260102', '00080030': '000100', '00400275': [{ '00401001': 'RP7', '00400009': 'SPS1' }] });
     await store({ header: again });
     const both = await find({ studyInstanceUids: ['1.2.826.0.1.2'] });
     expect([both.total, both.instances[0]?.copies.length]).toEqual([1, 2]);

@@ -22,7 +22,7 @@ const PATIENT_COUNTS: Record<string, Column> = {
 };
 const STUDY: Record<string, Column> = {
   '0020000D': { name: 'study_instance_uid', kind: 'text' }, '00080020': { name: 'study_date', kind: 'number', sort: 'sort_date' },
-  '00080030': { name: 'study_time', kind: 'number' }, '00080050': { name: 'accession_number', kind: 'text' },
+  '00080030': { name: 'study_time', kind: 'number' }, '00200010': { name: 'study_id', kind: 'text' }, '00080050': { name: 'accession_number', kind: 'text' },
   '00080061': { name: 'modalities', kind: 'array' }, '00080062': { name: 'sop_classes', kind: 'array' },
   '00201206': { name: 'series', kind: 'count' }, '00201208': { name: 'instances', kind: 'count' },
 };

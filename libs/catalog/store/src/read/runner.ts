@@ -14,6 +14,14 @@ export interface RunnerOptions {
   deadlineMs?: number;
 }
 
+export interface Statement {
+  text: string;
+  values: readonly unknown[];
+}
+
+/** The function that `read` gives: runs one statement in the transaction. */
+export type Run = <R>(text: string, values: readonly unknown[]) => Promise<R[]>;
+
 /** A statement of pg: named ones stay prepared on the connection. */
 interface NamedClient {
   query<R>(config: { name?: string; text: string; values: readonly unknown[] }): Promise<{ rows: R[] }>;
@@ -22,6 +30,10 @@ interface NamedClient {
 /** Peers choose the keys of their queries; so many shapes stay prepared, further ones are parsed each time. */
 const MOST_PREPARED = 256;
 const QUERY_CANCELED = '57014';
+/** Share of the time that the quick way of two may take. */
+const QUICK_SHARE = 0.25;
+/** With less left than this, the other way is not begun. */
+const MOST_HOPELESS_MS = 100;
 
 function isCanceled(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } };
@@ -43,12 +55,42 @@ export class QueryRunner {
    * Runs the function in one read-only transaction with one snapshot.
    * @throws QueryTimeoutError when it takes too long
    */
-  async read<T>(work: (query: <R>(text: string, values: readonly unknown[]) => Promise<R[]>) => Promise<T>): Promise<T> {
+  async read<T>(work: (query: Run) => Promise<T>): Promise<T> {
+    return this.within({ statementTimeoutMs: this.statementTimeoutMs, deadlineMs: this.deadlineMs }, work);
+  }
+
+  /**
+   * One statement, or another that gives the same rows: the first where it is quick; where it is not, the second has the
+   * rest of the time. (Walking an index in the order of the answer is quick while matches are many, and hopeless where
+   * there are none; finding all matches and sorting them is the other way round. No statistics tell which it will be.)
+   * @throws QueryTimeoutError when both take too long
+   */
+  async readEither<R>(quick: Statement, sure: Statement): Promise<R[]> {
+    const started = performance.now();
+    try {
+      return await this.within({ statementTimeoutMs: this.statementTimeoutMs * QUICK_SHARE, deadlineMs: this.deadlineMs },
+        (run) => run<R>(quick.text, quick.values));
+    } catch (error) {
+      const deadlineMs = this.deadlineMs - (performance.now() - started);
+      if (!(error instanceof QueryTimeoutError) || !isCanceled(error.cause) || deadlineMs < MOST_HOPELESS_MS) throw error;
+      return this.within({ statementTimeoutMs: Math.min(this.statementTimeoutMs, deadlineMs), deadlineMs }, (run) => run<R>(sure.text, sure.values));
+    }
+  }
+
+  private async within<T>(limits: Required<RunnerOptions>, work: (query: Run) => Promise<T>): Promise<T> {
+    const wait = { over: false };
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new QueryTimeoutError()), this.deadlineMs);
+      timer = setTimeout(() => {
+        wait.over = true;
+        reject(new QueryTimeoutError());
+      }, limits.deadlineMs);
     });
-    const running = this.source.withClient((client) => this.transact(client, work));
+    const running = this.source.withClient((client) => {
+      // a connection that came too late: nobody waits for the answer any more
+      if (wait.over) throw new QueryTimeoutError();
+      return this.transact(client, limits.statementTimeoutMs, work);
+    });
     running.catch(() => undefined);
     try {
       return await Promise.race([running, late]);
@@ -59,8 +101,8 @@ export class QueryRunner {
     }
   }
 
-  private async transact<T>(client: SqlClient, work: (query: <R>(text: string, values: readonly unknown[]) => Promise<R[]>) => Promise<T>): Promise<T> {
-    const timeout = Math.max(1, Math.floor(this.statementTimeoutMs));
+  private async transact<T>(client: SqlClient, statementTimeoutMs: number, work: (query: Run) => Promise<T>): Promise<T> {
+    const timeout = Math.max(1, Math.floor(statementTimeoutMs));
     await client.query(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeout}; SET LOCAL plan_cache_mode = force_custom_plan`);
     try {

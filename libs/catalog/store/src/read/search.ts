@@ -49,8 +49,8 @@ export async function search(runner: QueryRunner, request: SearchV1, options: Se
   });
   const { order } = statement();
   const kind = `search:${order.kind}`;
-  const { text, values, aliases, computed } = statement(query.cursor === undefined ? undefined : readCursor(query.cursor, kind, order.shape));
-  const rows = await runner.read((run) => run<Row>(text, values));
+  const { text, sorted, values, aliases, computed } = statement(query.cursor === undefined ? undefined : readCursor(query.cursor, kind, order.shape));
+  const rows = await runner.readEither<Row>({ text, values }, { text: sorted, values });
   const wanted = wantedItems(keys);
   const matches: DicomJson[] = [];
   let bytes = 0;
