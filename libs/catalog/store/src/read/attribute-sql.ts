@@ -91,6 +91,11 @@ function testCondition(attributes: string, key: string, vr: string, test: ValueT
   // containment looks at the value in place: a quarter of the time of taking the list of values apart
   if (test.test === 'text' && test.pattern.exact) return `${attributes} @> ${sql.param(JSON.stringify({ [key]: { Value: [test.pattern.prefix] } }), 'jsonb')}`;
   if (test.test === 'empty') return `NOT EXISTS (SELECT 1 FROM ${valuesOf(attributes, key)} v WHERE v <> 'null'::jsonb)`;
+  if (test.test === 'text') {
+    // nearly all have one value: only the others are taken apart
+    const first = patternCondition(`(${attributes} #>> '{${key},Value,0}') COLLATE "C"`, test.pattern, sql);
+    return `(${first} OR (${attributes} #> '{${key},Value,1}' IS NOT NULL AND EXISTS (SELECT 1 FROM ${valuesOf(attributes, key)} v WHERE ${valueCondition(vr, test, sql)})))`;
+  }
   if (vr === 'PN') {
     const f = `${attributes} #> '{${key},f}'`;
     const groups = [0, 1, 2].map((group) => `((${f}) ->> (3 * n + ${group})) COLLATE "C"`);
