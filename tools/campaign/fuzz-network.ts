@@ -15,14 +15,15 @@ export interface NetworkResult {
   sessions: number;
   stores: number;
   finds: number;
-  /** What was acknowledged as stored: SOP Instance UID to the SHA-256 of what was sent, and its transfer syntax. */
+  /** What was acknowledged as stored: by SOP Instance UID. */
   acknowledged: Map<string, Acknowledged>;
   /** How often each status came, by service: "C-STORE 0000". */
   statuses: Map<string, number>;
   failures: string[];
 }
 export interface Acknowledged {
-  sha256: string;
+  /** More than one when different data sets had one UID: the first to arrive is the answer. */
+  sha256: string[];
   sopClassUid: string;
   transferSyntaxUid: string;
 }
@@ -129,7 +130,9 @@ async function storeDamaged(
     if (ms > 4_000) note(result, `store seed ${seed} (${name}): answered after ${Math.round(ms)} ms`);
     if (status === 0 || status >> 12 === 0xb) {
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      result.acknowledged.set(own.sopInstanceUid, { sha256, sopClassUid, transferSyntaxUid });
+      const known = result.acknowledged.get(own.sopInstanceUid);
+      const all = [...(known?.sha256 ?? []), sha256];
+      result.acknowledged.set(own.sopInstanceUid, { sha256: all, sopClassUid, transferSyntaxUid });
     }
   } catch (error) {
     // An empty data set, for one, is an abort by the standard; the next goes on a new association.

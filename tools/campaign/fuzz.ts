@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
-import { startSystem } from '@archipelago/testing';
+import { percentile, startSystem, Watch } from '@archipelago/testing';
 import type { Campaign, CampaignResult } from './campaign';
 import { readCorpus } from './fuzz-corpus';
+import { KNOWN_PEER, timeEcho } from './fuzz-echo';
 import { fuzzInProcess, MEMORY_BYTES, mib } from './fuzz-in-process';
 import { emptyResult, fuzzFinds, fuzzSessions, fuzzStores, oneSession } from './fuzz-network';
 import { makeSamples } from './fuzz-samples';
 import { compareAll, settled } from './fuzz-verify';
-import { KNOWN_PEER, percentile, Watch } from './fuzz-watch';
 
 const SHORT = 20_000;
 const LONG = 1_000_000;
@@ -66,7 +66,7 @@ async function runningSystem(first: number, count: number, note: Note): Promise<
   };
   try {
     const result = emptyResult();
-    const watch = new Watch(system, { echoMs: HANG_MS, rssBytes: MEMORY_BYTES });
+    const watch = new Watch(system, { echoMs: HANG_MS, rssBytes: MEMORY_BYTES }, () => timeEcho(system));
     for (const { name, bytes } of readCorpus().filter(({ target }) => target === 'session')) {
       const wrong = await oneSession(system, [bytes], 1);
       check(!wrong, `corpus session ${name}: ${wrong}`);

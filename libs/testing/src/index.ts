@@ -1,3 +1,4 @@
 export * from './generate';
 export * from './launchers';
 export * from './system';
+export * from './watch';

@@ -1,11 +1,6 @@
 /** Watches the running system from outside: its processes, their memory, and how fast it answers a peer that it knows. */
 import { readFileSync } from 'node:fs';
-import { connect } from '@archipelago/dimse';
-import type { TestSystem } from '@archipelago/testing';
-
-const VERIFICATION = '1.2.840.10008.1.1';
-const IMPLICIT_LE = '1.2.840.10008.1.2';
-export const KNOWN_PEER = 'KNOWN';
+import type { TestSystem } from './system';
 
 /** Resident bytes of a process now and at its highest; undefined when it is gone. */
 export function memoryOf(pid: number): { now: number; peak: number } | undefined {
@@ -16,27 +11,6 @@ export function memoryOf(pid: number): { now: number; peak: number } | undefined
     return { now: kib('VmRSS') * 1024, peak: kib('VmHWM') * 1024 };
   } catch {
     return undefined;
-  }
-}
-
-/** Milliseconds of one whole C-ECHO on an association of its own. */
-export async function timeEcho(system: TestSystem, callingAeTitle = KNOWN_PEER, timeoutMs = 10_000): Promise<number> {
-  const started = performance.now();
-  const association = await connect({
-    host: system.host,
-    port: system.port,
-    calledAeTitle: system.aeTitle,
-    callingAeTitle,
-    contexts: [{ abstractSyntax: VERIFICATION, transferSyntaxes: [IMPLICIT_LE] }],
-    connectTimeoutMs: timeoutMs,
-    responseTimeoutMs: timeoutMs,
-  });
-  try {
-    const { status } = await association.echo();
-    if (status !== 0) throw new Error(`C-ECHO was answered with ${status.toString(16)}`);
-    return performance.now() - started;
-  } finally {
-    await association.release().catch(() => undefined);
   }
 }
 
@@ -56,8 +30,10 @@ export class Watch {
   private readonly running: Promise<void>;
 
   constructor(
-    private readonly system: TestSystem,
+    system: Pick<TestSystem, 'edge' | 'ingests' | 'catalog'>,
     private readonly limits: { echoMs: number; rssBytes: number },
+    /** One C-ECHO of a known peer on an association of its own: how many milliseconds it took. */
+    private readonly timeEcho: () => Promise<number>,
   ) {
     const services = [system.edge, ...system.ingests, system.catalog];
     this.pids = Object.fromEntries(services.map((service) => [service.name, service.pid]));
@@ -94,7 +70,7 @@ export class Watch {
   private async echo(): Promise<void> {
     const started = performance.now();
     try {
-      const ms = await timeEcho(this.system);
+      const ms = await this.timeEcho();
       this.report.echoes.push(ms);
       if (ms > this.limits.echoMs) this.fail(`a known peer's C-ECHO took ${Math.round(ms)} ms`);
     } catch (error) {
