@@ -6,7 +6,7 @@ import { MetricsRegistry } from '@archipelago/platform-service';
 export class EdgeMetrics {
   private readonly m;
 
-  constructor(registry: MetricsRegistry) {
+  constructor(private readonly registry: MetricsRegistry) {
     this.m = {
       associations: registry.gauge({ name: 'archipelago_edge_associations', help: 'Associations open now.' }),
       requests: registry.counter({
@@ -101,6 +101,11 @@ export class EdgeMetrics {
 
   get all(): EdgeMetrics['m'] {
     return this.m;
+  }
+
+  /** Gauges that are read rather than counted are set before each scrape, so that they are never old. */
+  beforeScrape(collect: () => Promise<void>): void {
+    this.registry.beforeScrape(collect);
   }
 
   stored(outcome: string, bytes: number, seconds: number): void {

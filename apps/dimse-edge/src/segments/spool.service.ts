@@ -163,8 +163,6 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
       queue.set({ waiting_for: 'answer' }, waiting.unanswered);
       queue.set({ waiting_for: 'quarantined' }, waiting.quarantined);
     };
-    const timer = setInterval(() => void collect().catch(() => undefined), 5_000);
-    timer.unref();
-    void collect().catch(() => undefined);
+    this.metrics.beforeScrape(collect);
   }
 }

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 from pynetdicom import AE, _config, build_context, build_role, evt
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import split_dataset
 
@@ -32,6 +34,22 @@ config.settings.writing_validation_mode = config.IGNORE
 _config.STORE_SEND_CHUNKED_DATASET = True
 _config.ENFORCE_UID_CONFORMANCE = False
 _config.LOG_HANDLER_LEVEL = "none"
+
+# pynetdicom 3.0.4 loses a response now and then on a busy machine: its reactor, told to pause, may still be on its way to
+# take one message off the queue, and drops it when it is the response that the caller waits for. It shall take requests.
+take_message = DIMSEServiceProvider.get_msg
+
+
+def get_message(self, block=False):
+    if not block:
+        with self.msg_queue.mutex:
+            head = self.msg_queue.queue[0][1] if self.msg_queue.queue else None
+        if head is not None and getattr(head, "MessageIDBeingRespondedTo", None) is not None:
+            return None, None
+    return take_message(self, block)
+
+
+DIMSEServiceProvider.get_msg = get_message
 
 IDENTIFIER_SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1."
@@ -197,18 +215,50 @@ def status_of(status):
     return out
 
 
+def send_bytes(assoc, context_id, sop_class, sop_instance, body):
+    """C-STORE of any bytes under any UIDs, whatever a library thinks of them."""
+    request = C_STORE()
+    request.MessageID = 1
+    request.Priority = 2
+    request._affected_sop_class_uid = pydicom.uid.UID(sop_class)
+    request._affected_sop_instance_uid = pydicom.uid.UID(sop_instance)
+    request.DataSet = BytesIO(body)
+    assoc._reactor_checkpoint.clear()
+    while not assoc._is_paused:
+        time.sleep(0.0001)
+    assoc.dimse.send_msg(request, context_id)
+    _, response = assoc.dimse.get_msg(block=True)
+    assoc._reactor_checkpoint.set()
+    if response is None:
+        assoc.abort()
+        return {"status": None, "error": "no response"}
+    return {"status": int(response.Status), "comment": str(response.ErrorComment or "")}
+
+
+def meta_agrees(path, one):
+    meta, _ = split_dataset(Path(path))
+    named = [meta.get("MediaStorageSOPClassUID"), meta.get("MediaStorageSOPInstanceUID"), meta.get("TransferSyntaxUID")]
+    return named == [one["sopClass"], one["sopInstance"], one["syntax"]]
+
+
 def store(job):
-    """{files: [{path, sopClass, syntax}]} -> [{path, status, comment}], each with the bytes of the file."""
+    """{files: [{path, sopClass, sopInstance, syntax}]} -> [{path, status, comment}], each with the bytes of the file.
+
+    pynetdicom sends under the UIDs of the meta information; where those are not the data set's we say them ourselves.
+    """
     out = []
     for batch, pairs in by_contexts(job["files"], lambda f: [(f["sopClass"], f["syntax"])]):
         assoc = associate(job, [build_context(*pair) for pair in pairs])
         for one in batch:
-            try:
-                out.append({"path": one["path"], **status_of(assoc.send_c_store(one["path"]))})
-            except Exception as error:
-                out.append({"path": one["path"], "status": None, "error": str(error)})
             if not assoc.is_established:
                 assoc = associate(job, [build_context(*pair) for pair in pairs])
+            if meta_agrees(one["path"], one):
+                answer = status_of(assoc.send_c_store(one["path"]))
+            else:
+                context = [c.context_id for c in assoc.accepted_contexts
+                           if c.abstract_syntax == one["sopClass"] and c.transfer_syntax[0] == one["syntax"]]
+                answer = send_bytes(assoc, context[0], one["sopClass"], one["sopInstance"], dataset_bytes(one["path"]))
+            out.append({"path": one["path"], **answer})
         assoc.release()
     return out
 
@@ -217,38 +267,22 @@ def raw(job):
     """{items: [{path, offset?, sopClass, sopInstance, syntax}]}: any bytes as a data set; each on its own association."""
     out = []
     for one in job["items"]:
-        answer = {"path": one["path"]}
-        out.append(answer)
         try:
             assoc = associate(job, [build_context(one["sopClass"], one["syntax"])])
-        except Exception as error:
-            answer.update(status=None, error=str(error))
+        except RuntimeError as error:
+            out.append({"path": one["path"], "status": None, "error": str(error)})
             continue
         if not assoc.accepted_contexts:
-            answer.update(status=None, error="context refused")
+            out.append({"path": one["path"], "status": None, "error": "context refused"})
             assoc.release()
             continue
-        request = C_STORE()
-        request.MessageID = 1
-        request.Priority = 2
-        request.AffectedSOPClassUID = one["sopClass"]
-        # as it is, whatever a library thinks of it
-        request._affected_sop_instance_uid = pydicom.uid.UID(one["sopInstance"])
         with open(one["path"], "rb") as fp:
             fp.seek(one.get("offset", 0))
-            request.DataSet = BytesIO(fp.read())
-        assoc._reactor_checkpoint.clear()
-        while not assoc._is_paused:
-            pass
-        assoc.dimse.send_msg(request, assoc.accepted_contexts[0].context_id)
-        _, response = assoc.dimse.get_msg(block=True)
-        assoc._reactor_checkpoint.set()
-        if response is None:
-            answer.update(status=None, error="no response")
-            assoc.abort()
-            continue
-        answer.update(status=int(response.Status), comment=str(response.ErrorComment or ""))
-        assoc.release()
+            body = fp.read()
+        answer = send_bytes(assoc, assoc.accepted_contexts[0].context_id, one["sopClass"], one["sopInstance"], body)
+        out.append({"path": one["path"], **answer})
+        if assoc.is_established:
+            assoc.release()
     return out
 
 

@@ -22,6 +22,8 @@ export interface Archive {
   metric(name: string, labels?: Record<string, string>): Promise<number>;
   /** Resolves when everything that was acknowledged is in the catalog. */
   indexed(): Promise<void>;
+  /** Separate processes only: the edge starts again without its confirmed segments, so that it must read the object store. */
+  forgetLocalCopies(): Promise<void>;
   /** The parts, where the mode allows to stop them. */
   readonly system?: Awaited<ReturnType<typeof startSystem>>;
   stop(): Promise<void>;
@@ -48,6 +50,7 @@ async function startAlone(options: ArchiveOptions): Promise<Archive> {
     edgeMemory: () => memoryOf(edgePid()),
     metric,
     indexed: () => indexed(metric),
+    forgetLocalCopies: () => Promise.reject(new Error('separate processes only')),
     async stop() {
       await system.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -69,6 +72,13 @@ async function startSeparate(options: ArchiveOptions): Promise<Archive> {
     edgeMemory: () => memoryOf(system.edge.pid),
     metric,
     indexed: () => indexed(metric),
+    async forgetLocalCopies() {
+      await system.edge.kill9();
+      rmSync(join(system.spoolDir, 'confirmed'), { recursive: true });
+      await system.edge.restart();
+      if ((await metric('archipelago_edge_spool', { state: 'confirmed', what: 'packs' })) !== 0)
+        throw new Error('the edge still has confirmed segments');
+    },
     system,
     stop: () => system.stop(),
   };

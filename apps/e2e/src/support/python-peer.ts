@@ -110,7 +110,7 @@ async function run<T>(command: string, job: unknown, timeoutMs = 240_000): Promi
 export const pythonPeer = {
   inventory: (roots: string[], without: string[] = []): Promise<Inventory> => run('inventory', { roots, without }),
   /** Sends the bytes of the files as they are. */
-  store: (to: Address, files: Pick<SampleFile, 'path' | 'sopClass' | 'syntax'>[]): Promise<StoreAnswer[]> =>
+  store: (to: Address, files: Pick<SampleFile, 'path' | 'sopClass' | 'sopInstance' | 'syntax'>[]): Promise<StoreAnswer[]> =>
     run('store', { ...to, files }),
   /** Sends any bytes as a data set, each on an association of its own. */
   raw: (

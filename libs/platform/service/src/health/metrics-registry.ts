@@ -15,6 +15,7 @@ export const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 export class MetricsRegistry {
   readonly registry = new Registry();
   private defaults = false;
+  private readonly before: (() => void | Promise<void>)[] = [];
 
   get contentType(): string {
     return this.registry.contentType;
@@ -45,7 +46,13 @@ export class MetricsRegistry {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  text(): Promise<string> {
+  /** Called before each scrape, to set gauges to what is so now. One that fails leaves its gauges as they were. */
+  beforeScrape(collect: () => void | Promise<void>): void {
+    this.before.push(collect);
+  }
+
+  async text(): Promise<string> {
+    await Promise.allSettled(this.before.map(async (collect) => collect()));
     return this.registry.metrics();
   }
 }
