@@ -9,6 +9,8 @@ export interface AssociationState {
   callerKey: string;
   callingAeTitle: string;
   calledAeTitle: string;
+  /** Issuer that an unqualified PatientID of this caller means: its own, else the site's. */
+  homeIssuer?: string;
   /** Made by the first C-STORE. */
   lane?: SegmentLane;
 }
@@ -18,6 +20,6 @@ export function associationState(info: AssociationInfo): AssociationState {
 }
 
 export function principalOf(info: AssociationInfo, site: string): Principal {
-  const { peer, callingAeTitle } = associationState(info);
-  return { kind: 'peer', site, name: callingAeTitle, ...(peer?.issuer !== undefined ? { issuer: peer.issuer } : {}) };
+  const { homeIssuer, callingAeTitle } = associationState(info);
+  return { kind: 'peer', site, name: callingAeTitle, ...(homeIssuer !== undefined ? { issuer: homeIssuer } : {}) };
 }

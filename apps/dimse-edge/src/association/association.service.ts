@@ -69,7 +69,9 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
       this.logger.warn('association refused', { callingAeTitle, calledAeTitle, remoteAddress, rejectReason });
       return decided.decision;
     }
-    const state: AssociationState = { peer: decided.peer, callerKey: decided.callerKey, callingAeTitle, calledAeTitle };
+    const { peer, callerKey } = decided;
+    const homeIssuer = peer?.issuer ?? this.file.issuer;
+    const state: AssociationState = { peer, callerKey, callingAeTitle, calledAeTitle, homeIssuer };
     info.data = state;
     this.logger.debug('association accepted', { associationId: info.id, callingAeTitle, calledAeTitle, remoteAddress });
     return decided.decision;
