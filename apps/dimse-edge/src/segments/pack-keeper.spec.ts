@@ -160,6 +160,23 @@ describe('pack keeper', () => {
     expect(world.uploads).toHaveLength(3);
   });
 
+  it('tells again of what is confirmed: a centre that was set back asks for it', async () => {
+    const other = { ...pack, packId: '7c1d2e3f-2b6f-4b6e-9d4b-7a1c2b3d4e60' };
+    world.confirmed = [other];
+    const telling = world.keeper.tellAgain();
+    await world.pass(20);
+    expect(await telling).toBe(1);
+    expect(world.announced).toMatchObject([{ packId: other.packId, key: packKey('main', other) }]);
+    await world.answered('indexed');
+    expect([world.shelved, world.uploads]).toEqual([[], []]);
+    world.confirmed = [pack];
+    await world.answered('resend');
+    expect(world.uploads[0]).toMatchObject({ repair: true });
+    await world.pass(0);
+    await world.answered('indexed');
+    expect(world.shelved).toEqual([`unconfirm ${pack.packId}`, `confirm ${pack.packId}`]);
+  });
+
   it('keeps what is rejected aside, and takes a later index', async () => {
     world.keeper.add(pack);
     await world.pass(0);

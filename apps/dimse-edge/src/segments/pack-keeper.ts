@@ -3,7 +3,7 @@
  * never stops the acknowledging of new objects: while store, bus or centre are away the packs wait on disk.
  */
 import { join } from 'node:path';
-import { PackAnswered, type PackAnsweredV1, PackSealed } from '@archipelago/contracts';
+import { PackAnswered, type PackAnsweredV1, PackSealed, type PackSealedV1 } from '@archipelago/contracts';
 import { FileSource, layoutOf, packDigester, PackReader, type SealedPack } from '@archipelago/pack';
 import type { Bus, BusSubscription } from '@archipelago/platform-bus';
 import type { Logger } from '@archipelago/platform-service';
@@ -233,27 +233,37 @@ export class PackKeeper {
     this.announce(tracked);
   }
 
+  /**
+   * Announces what is cache already once more. A centre that has it says so, which changes nothing; one that was set back
+   * indexes it again, and asks for it where the stored copy is gone as well: then these segments are the last copy.
+   * Slow on purpose. Resolves to how many were announced.
+   * @throws TransientError when the bus is away: tell again later
+   */
+  async tellAgain(pauseMs = 10): Promise<number> {
+    let told = 0;
+    for (const pack of this.options.shelf.list('confirmed')) {
+      if (this.stopped) break;
+      // asked for meanwhile
+      if (this.packs.has(pack.packId)) continue;
+      await this.options.bus.publish(PackSealed, this.announcement(pack, 1));
+      told++;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    return told;
+  }
+
+  private announcement(pack: SealedPack, attempt: number): PackSealedV1 {
+    const { packId, bytes, tailOffset, entries, sha256, sealedAt } = pack;
+    const { edgeId, site, store } = this.options;
+    const key = packKey(site, pack);
+    return { packId, edgeId, site, store: store.name, key, bytes, tailOffset, entries, sha256, sealedAt, attempt };
+  }
+
   private announce(tracked: TrackedPack): void {
     if (tracked.announcing || this.stopped) return;
     tracked.announcing = true;
-    const { packId, bytes, tailOffset, entries, sha256, sealedAt } = tracked.pack;
-    const { edgeId, site, store, bus } = this.options;
     const attempt = ++tracked.announcements;
-    const key = packKey(site, tracked.pack);
-    const payload = {
-      packId,
-      edgeId,
-      site,
-      store: store.name,
-      key,
-      bytes,
-      tailOffset,
-      entries,
-      sha256,
-      sealedAt,
-      attempt,
-    };
-    bus.publish(PackSealed, payload).then(
+    this.options.bus.publish(PackSealed, this.announcement(tracked.pack, attempt)).then(
       () => {
         tracked.announcing = false;
         return this.happened(tracked, 'announce-done');

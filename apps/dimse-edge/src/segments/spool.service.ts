@@ -10,6 +10,9 @@ import { PackKeeper } from './pack-keeper';
 import { type SegmentLane, SpoolLane, StrictLane } from './segment-lane';
 
 const HOUSEKEEPING_MS = 30_000;
+/** How long after a start, and how often, the centre is told again of the packs that it has confirmed. */
+const TELL_FIRST_MS = 5_000;
+const TELL_AGAIN_MS = 24 * 3_600_000;
 const HOUR_MS = 3_600_000;
 
 /** The spool of this edge and what becomes of its packs. Opens it, recovers what a crash left, and cleans up. */
@@ -18,6 +21,7 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
   private opened: Spool | undefined;
   private packs: PackKeeper | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private tellTimer: NodeJS.Timeout | undefined;
   private sealFailed = false;
 
   constructor(
@@ -61,6 +65,7 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
     this.keeper.start();
     this.timer = setInterval(() => void this.housekeeping(), HOUSEKEEPING_MS);
     this.timer.unref();
+    this.tellLater(TELL_FIRST_MS);
     this.health.register('spool', () => this.check());
     this.collectMetrics();
   }
@@ -88,6 +93,7 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
+    clearTimeout(this.tellTimer);
     this.packs?.stop();
     await this.opened?.close();
   }
@@ -113,6 +119,16 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
       });
     }
     for (const pack of report.toAnnounce) this.keeper.add(pack);
+  }
+
+  private tellLater(ms: number): void {
+    this.tellTimer = setTimeout(() => {
+      this.keeper.tellAgain().then(
+        () => this.tellLater(TELL_AGAIN_MS),
+        () => this.tellLater(HOUSEKEEPING_MS),
+      );
+    }, ms);
+    this.tellTimer.unref();
   }
 
   private async housekeeping(): Promise<void> {
