@@ -6,6 +6,7 @@ import { IngestRepository } from './ingest.repository';
 @Injectable()
 export class IngestMetrics {
   readonly seconds;
+  readonly phase;
   readonly commitSeconds;
   readonly answers;
   readonly instances;
@@ -14,6 +15,9 @@ export class IngestMetrics {
 
   constructor(registry: MetricsRegistry, repository: IngestRepository) {
     this.seconds = registry.histogram({ name: 'archipelago_ingest_pack_seconds', help: 'From message to commit, per pack' });
+    this.phase = registry.histogram({
+      name: 'archipelago_ingest_phase_seconds', help: 'Parts of it: read (the tail from the store), parse (headers), sql (all else)', labelNames: ['phase'],
+    });
     this.commitSeconds = registry.histogram({ name: 'archipelago_ingest_delay_seconds', help: 'From sealing a pack to its commit' });
     this.answers = registry.counter({
       name: 'archipelago_ingest_answers_total', help: 'Answers to announcements', labelNames: ['outcome'],
@@ -37,8 +41,12 @@ export class IngestMetrics {
     this.quarantined = quarantined;
   }
 
-  indexed(result: IndexPackResult, seconds: number, sealedAt: string): void {
-    this.seconds.observe(seconds);
+  /** @param times seconds: of all, and of reading the tail */
+  indexed(result: IndexPackResult, times: { all: number; read: number }, sealedAt: string): void {
+    this.seconds.observe(times.all);
+    this.phase.observe({ phase: 'read' }, times.read);
+    this.phase.observe({ phase: 'parse' }, result.parseSeconds);
+    this.phase.observe({ phase: 'sql' }, Math.max(0, times.all - times.read - result.parseSeconds));
     this.commitSeconds.observe(Math.max(0, (Date.now() - Date.parse(sealedAt)) / 1000));
     this.instances.inc({ result: 'new' }, result.newInstances);
     this.instances.inc({ result: 'duplicate' }, result.duplicates);
