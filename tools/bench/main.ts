@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine';
 import { render, type Benchmark, type BenchContext } from './report';
+import { find } from './find';
+import { ingest } from './ingest';
+import { latency } from './latency';
+import { memory } from './memory';
+import { get, move } from './retrieve';
 import { store } from './store';
 
-const BENCHMARKS: Benchmark[] = [store];
+const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency];
 
 const HELP = `Usage: npm run bench -- <name> [options]
 
