@@ -1,4 +1,4 @@
-/** Which patient an object belongs to: a local identity is (issuer, id); see docs/architecture.md, identity. */
+/** Which patient an object belongs to: a local identity is (issuer, id); see docs/architecture/README.md. */
 
 export interface LocalIdentity {
   issuer: string;

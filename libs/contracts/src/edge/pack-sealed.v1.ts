@@ -17,7 +17,7 @@ export const PackSealedV1Schema = z.object({
   bytes: z.number().int().nonnegative(),
   tailOffset: z.number().int().nonnegative(),
   entries: z.number().int().nonnegative(),
-  /** SHA-256 of the whole pack, hex. */
+  /** Pack digest, hex: SHA-256 over the pack with each dataset replaced by its own (docs/pack-format.md). */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sealedAt: z.iso.datetime(),
   /** 1 for the first announcement, counted up by each repetition. */

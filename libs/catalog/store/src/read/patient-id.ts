@@ -2,7 +2,7 @@ import type { Principal } from '@archipelago/contracts';
 import type { SqlBuilder } from './sql-builder';
 
 /**
- * Which identities a PatientID of a request means (docs/architecture.md, identity). Given an issuer in the request: that
+ * Which identities a PatientID of a request means (docs/architecture/README.md). Given an issuer in the request: that
  * one. Else the home issuer of the principal, and never across issuers. Where the principal has none: identities of the
  * default issuer, and an id that exactly one issuer knows (nothing can be mistaken then).
  * @param alias a row with `patient_id` and `issuer`

@@ -85,7 +85,7 @@ async function findCopy(client: SqlClient, uid: string, wire: string): Promise<S
   return rows[0] ?? null;
 }
 
-/** Decides same or different for the entries whose UID was known before them (docs/architecture.md, same and different). */
+/** Decides same or different for the entries whose UID was known before them (docs/architecture/README.md, same and different). */
 class Comparer {
   private readonly inBatch = new Map<string, StoredCopy>();
 
