@@ -3,8 +3,11 @@ import { BLOCK_BYTES, type BlockPool } from './block-pool';
 import type { FileOps } from './file-ops';
 import type { SpaceGuard } from './space';
 
-/** Gathered bytes are written when there are so many: one writev of four blocks. */
-const FLUSH_BYTES = 4 * BLOCK_BYTES;
+/**
+ * Gathered bytes are written when there are so many: one writev of twelve blocks. An image of 512x512 then needs one
+ * write and one sync; each further call costs two changes of thread, which is as much processor time as its bytes.
+ */
+const FLUSH_BYTES = 12 * BLOCK_BYTES;
 
 export interface StreamHome {
   readonly ops: FileOps;
@@ -14,8 +17,8 @@ export interface StreamHome {
 
 /**
  * The bytes of one object on their way to the segment. Chunks are copied into blocks, so the caller may reuse them at
- * once; 256 KiB are hashed and written while the next 256 KiB come in, and only when both are full must the caller wait.
- * So an object of any size needs half a MiB at most, and a slow one with little in it one block.
+ * once; 768 KiB are hashed and written while the next 768 KiB come in, and only when both are full must the caller wait.
+ * So an object of any size needs 1.5 MiB at most, and a slow one with little in it one block.
  */
 export class EntryStream {
   private blocks: Buffer[] = [];

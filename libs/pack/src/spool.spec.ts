@@ -198,7 +198,7 @@ test('a full disk fails the object only, and objects are taken again when there 
   await store(segment, 1, bytesOf(5000, 1));
   full = true;
   const writer = await segment.begin(context(2));
-  await expect(put(writer, bytesOf(900_000, 2))).rejects.toThrow(SpoolFullError);
+  await expect(put(writer, bytesOf(2_000_000, 2))).rejects.toThrow(SpoolFullError);
   await writer.rollback();
   await expect(store(segment, 3, bytesOf(5000, 3))).rejects.toThrow(SpoolFullError);
   full = false;

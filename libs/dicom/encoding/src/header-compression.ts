@@ -4,9 +4,17 @@ import { DatasetError } from './dataset-error';
 /** Headers over this are inflated in several chunks: a length in a damaged index costs no memory. */
 const LARGEST_CHUNK = 65_536;
 
-/** Raw deflate, level 1: the header block of a pack. */
+/** A header up to so many bytes is compressed with a small window and hash table, in one chunk. */
+const SMALL_HEADER = 8192;
+
+/**
+ * Raw deflate, level 1: the header block of a pack. zlib's usual tables are 256 KiB, which cost more to clear (and the
+ * garbage collector to account for) than a small header to compress.
+ */
 export function compressHeader(header: Buffer): Buffer {
-  return deflateRawSync(header, { level: 1 });
+  if (header.length > SMALL_HEADER) return deflateRawSync(header, { level: 1 });
+  const chunkSize = Math.max(64, header.length + 64);
+  return deflateRawSync(header, { level: 1, memLevel: 6, windowBits: 13, chunkSize });
 }
 
 /**
