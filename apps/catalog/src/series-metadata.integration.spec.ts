@@ -82,6 +82,23 @@ it('writes an object when the series is quiet, reads it with what is newer, and 
   expect((await service.read('1')).missing).toHaveLength(2);
 }, 60_000);
 
+it('reads header blocks from the store that the pack lies in, by its name', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'metadata-other-'));
+  try {
+    const config = { objectStore: undefined, metadataQuietSeconds: 0 };
+    const here = new FsObjectStore(elsewhere, 'near');
+    const logger = Logger.create('test', 'fatal');
+    await database.query('UPDATE pack_location SET missing_at = NULL');
+    const [without, both] = [new SeriesMetadataService(database, here, config, logger), new SeriesMetadataService(database, here, config, logger, [store])];
+    // the object too lies in the other store
+    expect(await without.read('1')).toMatchObject({ instances: [], missing: [expect.any(String), expect.any(String)] });
+    expect((await both.read('1')).instances).toHaveLength(2);
+    expect(await both.read('1')).toEqual(await new SeriesMetadataService(database, store, config, logger).read('1'));
+  } finally {
+    rmSync(elsewhere, { recursive: true, force: true });
+  }
+});
+
 it('two writers at once never write the same series', async () => {
   await storeImage(3);
   await database.query('UPDATE pack_location SET missing_at = NULL');

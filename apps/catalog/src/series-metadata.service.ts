@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
@@ -24,8 +25,35 @@ export interface SeriesMetadata {
 const LEASE_SECONDS = 120;
 const AT_ONCE = 8;
 const PAUSE_MS = 2_000;
+/** Most bytes of header blocks read at once, and most read in vain between two of them. */
+const MOST_STRETCH = 4 * 1024 ** 2;
+const MOST_GAP = 64 * 1024;
 /** Largest object read back. */
 const MOST_INFLATED = 1024 ** 3;
+
+interface Stretch {
+  store: string;
+  key: string;
+  start: number;
+  end: number;
+  places: HeaderPlace[];
+}
+
+function stretchesOf(places: readonly HeaderPlace[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  const object = ({ store, key }: HeaderPlace): string => `${store} ${key}`;
+  const sorted = [...places].sort((a, b) => (object(a) === object(b) ? a.headerOffset - b.headerOffset : object(a) < object(b) ? -1 : 1));
+  for (const place of sorted) {
+    const last = stretches.at(-1);
+    const end = place.headerOffset + place.headerLength;
+    const near = last?.store === place.store && last.key === place.key && place.headerOffset - last.end <= MOST_GAP && end - last.start <= MOST_STRETCH;
+    if (last && near) {
+      last.end = Math.max(last.end, end);
+      last.places.push(place);
+    } else stretches.push({ store: place.store, key: place.key, start: place.headerOffset, end, places: [place] });
+  }
+  return stretches;
+}
 
 /** Writes the metadata object of every series that has become quiet, and reads it together with what came since. */
 @Injectable()
@@ -33,13 +61,19 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private stopped = false;
+  /** By name, as `pack_location` has it; where several have a copy, the first is read. */
+  private readonly stores: ReadonlyMap<string, ObjectStore>;
 
+  /** @param store where objects are written; `others` are read too */
   constructor(
     private readonly database: Database,
     private readonly store: ObjectStore,
     private readonly config: CatalogConfig,
     private readonly logger: Logger,
-  ) {}
+    others: readonly ObjectStore[] = [],
+  ) {
+    this.stores = new Map([store, ...others].map((one) => [one.name, one]));
+  }
 
   onApplicationBootstrap(): void {
     this.schedule(PAUSE_MS);
@@ -81,7 +115,7 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
   }
 
   private async write(claimed: ClaimedSeries): Promise<boolean> {
-    const places = await this.database.withClient((client) => headerPlaces(client, claimed.seriesId));
+    const places = await this.places(claimed.seriesId);
     const instances = await this.readHeaders(places);
     const object: SeriesMetadata = { format: 1, seriesId: claimed.seriesId, revision: claimed.revision, instances };
     const body = await deflate(Buffer.from(JSON.stringify(object)));
@@ -93,14 +127,29 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
     return this.database.withClient((client) => switchPointer(client, claimed, pointer));
   }
 
+  private places(seriesId: string, except: readonly string[] = []): Promise<HeaderPlace[]> {
+    return this.database.withClient((client) => headerPlaces(client, seriesId, [...this.stores.keys()], except));
+  }
+
+  /** Blocks that lie near each other come with one read: in a pack's tail they stand one behind the other. */
   private async readHeaders(places: HeaderPlace[]): Promise<SeriesMetadata['instances']> {
-    const instances: SeriesMetadata['instances'] = [];
-    for (const place of places) {
-      const block = await this.store.readRange(place.key, place.headerOffset, place.headerOffset + place.headerLength);
-      const header = decompressHeader(block, place.headerRawLength);
-      instances.push({ id: place.instanceId, metadata: readHeader(header).toDicomJson() as Record<string, unknown> });
+    const byId = new Map<string, Record<string, unknown>>();
+    for (const stretch of stretchesOf(places)) {
+      const store = this.stores.get(stretch.store);
+      if (!store) continue;
+      const bytes = await store.readRange(stretch.key, stretch.start, stretch.end);
+      for (const place of stretch.places) {
+        const from = place.headerOffset - stretch.start;
+        const header = decompressHeader(bytes.subarray(from, from + place.headerLength), place.headerRawLength);
+        byId.set(place.instanceId, readHeader(header).toDicomJson() as Record<string, unknown>);
+      }
+      // hundreds of headers take long: queries are answered between
+      await setImmediate();
     }
-    return instances;
+    return places.flatMap(({ instanceId: id }) => {
+      const metadata = byId.get(id);
+      return metadata ? [{ id, metadata }] : [];
+    });
   }
 
   /**
@@ -111,13 +160,15 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
     const [pointer, current] = await this.database.withClient(async (client) =>
       [await metadataPointer(client, seriesId), await currentInstances(client, seriesId)] as const);
     const byId = new Map<string, Record<string, unknown>>();
-    if (pointer) {
-      const body = await this.store.readRange(pointer.key, 0, pointer.bytes);
+    // an object in a store that cannot be read here is done without: the header blocks say the same
+    const store = pointer ? this.stores.get(pointer.store) : undefined;
+    if (pointer && store) {
+      const body = await store.readRange(pointer.key, 0, pointer.bytes);
       const object = JSON.parse((await inflate(body, { maxOutputLength: MOST_INFLATED })).toString('utf8')) as SeriesMetadata;
       for (const { id, metadata } of object.instances) byId.set(id, metadata);
     }
     if (current.some((id) => !byId.has(id))) {
-      const newer = await this.database.withClient((client) => headerPlaces(client, seriesId, [...byId.keys()]));
+      const newer = await this.places(seriesId, [...byId.keys()]);
       for (const { id, metadata } of await this.readHeaders(newer)) byId.set(id, metadata);
     }
     const instances = current.map((id) => byId.get(id)).filter((metadata) => metadata !== undefined);

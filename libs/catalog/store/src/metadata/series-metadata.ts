@@ -45,15 +45,19 @@ export async function claimQuietSeries(client: SqlClient, options: { quietSecond
   return rows;
 }
 
-/** Header blocks of the answers of a series, in order of number and UID. */
-export async function headerPlaces(client: SqlClient, seriesId: string, except: readonly string[] = []): Promise<HeaderPlace[]> {
+/**
+ * Header blocks of the answers of a series, in order of number and UID, that lie in one of the stores (by name): an
+ * instance with no copy there is left out.
+ */
+export async function headerPlaces(client: SqlClient, seriesId: string, stores: readonly string[], except: readonly string[] = []): Promise<HeaderPlace[]> {
   const { rows } = await client.query<HeaderPlace>(
     `SELECT * FROM (SELECT DISTINCT ON (i.sort_number, i.sop_instance_uid) i.sort_number, i.id::text AS "instanceId", i.sop_instance_uid AS "sopInstanceUid",
        l.store, l.key, e.header_offset::float8 AS "headerOffset", e.header_length AS "headerLength", e.header_raw_length AS "headerRawLength"
      FROM instance i JOIN pack_entry e ON e.sop_instance_uid = i.sop_instance_uid AND e.wire_digest = i.wire_digest
-     JOIN pack_location l ON l.pack = e.pack AND l.missing_at IS NULL
-     WHERE i.series = $1 AND i.is_answer AND i.id <> ALL($2::bigint[])
-     ORDER BY i.sort_number, i.sop_instance_uid, e.pack, e.ordinal) h ORDER BY sort_number, "sopInstanceUid"`, [seriesId, except]);
+     JOIN pack_location l ON l.pack = e.pack AND l.missing_at IS NULL AND l.store = ANY($2::text[])
+     WHERE i.series = $1 AND i.is_answer AND i.id <> ALL($3::bigint[])
+     ORDER BY i.sort_number, i.sop_instance_uid, array_position($2::text[], l.store), e.pack, e.ordinal) h ORDER BY sort_number, "sopInstanceUid"`,
+    [seriesId, stores, except]);
   return rows;
 }
 
