@@ -46,7 +46,9 @@ export class PixelComparison implements OnApplicationShutdown {
     }
   }
 
-  private digest(copy: StoredCopy): Promise<PixelDigest> {
+  private async digest(copy: StoredCopy): Promise<PixelDigest> {
+    // a key of another store must never be looked up in this one
+    if (copy.store !== this.store.name) throw new ObjectNotFoundError(copy.key);
     return pixelDigest(
       {
         transferSyntaxUid: copy.transferSyntaxUid,

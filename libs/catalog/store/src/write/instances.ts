@@ -72,8 +72,8 @@ async function readKnown(client: SqlClient, uids: readonly string[]): Promise<Ma
   return known;
 }
 
-/** A stored copy of the instance with this wire digest, from earlier packs; null when all are gone. */
-async function findCopy(client: SqlClient, uid: string, wire: string): Promise<StoredCopy | null> {
+/** A stored copy of the instance with this wire digest, from earlier packs, if possible in the store; null when all are gone. */
+async function findCopy(client: SqlClient, uid: string, wire: string, store: string): Promise<StoredCopy | null> {
   const { rows } = await client.query<StoredCopy>(
     `SELECT p.pack_id AS "packId", e.ordinal, l.store, l.key, e.sop_instance_uid AS "sopInstanceUid",
             encode(e.wire_digest, 'hex') AS "wireDigest", e.dataset_offset::float8 AS "datasetOffset",
@@ -81,7 +81,7 @@ async function findCopy(client: SqlClient, uid: string, wire: string): Promise<S
             p.bytes::float8 AS "packBytes", p.tail_offset::float8 AS "packTailOffset"
      FROM pack_entry e JOIN pack p ON p.id = e.pack JOIN pack_location l ON l.pack = p.id AND l.missing_at IS NULL
      WHERE e.sop_instance_uid = $1 AND e.same_as = decode($2, 'hex')
-     ORDER BY (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal LIMIT 1`, [uid, wire]);
+     ORDER BY (l.store = $3) DESC, (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal LIMIT 1`, [uid, wire, store]);
   return rows[0] ?? null;
 }
 
@@ -111,7 +111,7 @@ class Comparer {
     const { rows } = await this.client.query<{ equal: boolean }>(
       "SELECT equal FROM pixel_comparison WHERE wire_a = decode($1, 'hex') AND wire_b = decode($2, 'hex')", pair);
     if (rows[0]) return rows[0].equal;
-    const stored = this.inBatch.get(candidate.uid + candidate.wire) ?? (await findCopy(this.client, candidate.uid, candidate.wire));
+    const stored = this.inBatch.get(candidate.uid + candidate.wire) ?? (await findCopy(this.client, candidate.uid, candidate.wire, one.place.store));
     // no copy left to compare with: never guessed to be the same
     const equal = stored !== null && (await this.batch.comparePixels(one.place, stored));
     if (stored !== null) {
