@@ -4,6 +4,7 @@ import { checkAttributes, decodedFrameBytes, DEFAULT_LIMITS } from './attributes
 import { checkAgainstHeader, fewestBytes, probe, unwrapJp2, type CodestreamInfo } from './codestream';
 import { decodeRle, encodeRle } from './rle';
 import { pixelSyntax, type PixelSyntax } from './syntaxes';
+import { loadLimited } from './wasm-limit';
 
 /**
  * Coding of single frames, synchronously, in the calling thread. The service uses it through PixelPool; tests and the
@@ -13,13 +14,17 @@ type Native = typeof import('dcmjs-codecs');
 let native: Native | undefined;
 let loading: Promise<void> | undefined;
 
-/** Loads the WebAssembly module (4 MB, about 50 ms), once per thread. */
-export function loadCodecs(): Promise<void> {
+/** WebAssembly memory of one thread: enough for 50 million samples of JPEG 2000 (a mammogram has 28 million). */
+export const CODEC_MEMORY_BYTES = 320 * 1024 * 1024;
+
+/** Loads the WebAssembly module (4 MB, about 50 ms), once per thread; the first call's `memoryBytes` counts. */
+export function loadCodecs(memoryBytes = CODEC_MEMORY_BYTES): Promise<void> {
   loading ??= (async () => {
     // A CommonJS bundle: a real dynamic import gives it as the default export, a compiled one as itself.
     const loaded = (await import('dcmjs-codecs')) as Native & { default?: Native };
     native = loaded.default ?? loaded;
-    await native.NativeCodecs.initializeAsync({});
+    const { NativeCodecs } = native;
+    await loadLimited(memoryBytes, () => NativeCodecs.initializeAsync({}));
   })();
   return loading;
 }

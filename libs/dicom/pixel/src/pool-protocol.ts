@@ -13,3 +13,8 @@ export interface PoolTask {
 export type PoolReply =
   | { id: number; ok: true; data: Uint8Array; frame?: Omit<DecodedFrame, 'data'> }
   | { id: number; ok: false; code: PixelErrorCode; message: string };
+
+/** What a thread is started with. */
+export interface WorkerData {
+  codecMemoryBytes: number;
+}

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { PixelError, type DecodedFrame, type PixelAttributes, type PixelLimits } from './api';
 import { checkAttributes, decodedFrameBytes } from './attributes';
-import type { PoolReply, PoolTask } from './pool-protocol';
+import { CODEC_MEMORY_BYTES } from './codec';
+import type { PoolReply, PoolTask, WorkerData } from './pool-protocol';
 
 export interface PixelPoolOptions {
   /** Threads (default: cores - 1, at least 1, at most 4). Started when first needed. */
@@ -12,13 +13,19 @@ export interface PixelPoolOptions {
   timeoutMs?: number;
   /** JavaScript heap of a thread, MiB (default 256). */
   heapMb?: number;
-  /** WebAssembly memory only grows: after a frame of more bytes than this, the thread is replaced (default 64 MiB). */
-  recycleOverBytes?: number;
+  /** WebAssembly memory of a thread (default 320 MiB): a frame that needs more fails with 'codec-failed'. */
+  codecMemoryBytes?: number;
+  /**
+   * Decoded frames of more bytes than this (default 24 MiB) are coded one at a time in the whole pool, and their thread is
+   * replaced afterwards: WebAssembly memory only grows.
+   */
+  largeOverBytes?: number;
   limits?: PixelLimits;
 }
 
 interface Pending {
   task: PoolTask;
+  large: boolean;
   resolve: (reply: Extract<PoolReply, { ok: true }>) => void;
   reject: (error: PixelError) => void;
 }
@@ -64,20 +71,27 @@ export class PixelPool {
     checkAttributes(attributes, this.limits);
     return new Promise<Extract<PoolReply, { ok: true }>>((resolve, reject) => {
       const task = { id: this.nextId++, op, transferSyntaxUid, attributes, data: Uint8Array.from(data), limits: this.limits };
-      this.queue.push({ task, resolve, reject });
+      const large = decodedFrameBytes(attributes) > (this.options.largeOverBytes ?? 24 * 1024 * 1024);
+      this.queue.push({ task, large, resolve, reject });
       this.dispatch();
     });
   }
 
   private dispatch(): void {
-    while (this.queue.length > 0 && !this.closed) {
+    while (!this.closed) {
+      const at = this.nextInQueue();
+      if (at < 0) return;
       let thread = this.threads.find((each) => !each.current && !each.dead);
       if (!thread && this.threads.length < this.size) thread = this.start();
       if (!thread) return;
-      const pending = this.queue.shift();
-      if (!pending) return;
-      this.assign(thread, pending);
+      for (const pending of this.queue.splice(at, 1)) this.assign(thread, pending);
     }
+  }
+
+  /** The first; while a large frame is being coded, the first that is not large. -1: none. */
+  private nextInQueue(): number {
+    if (!this.threads.some((each) => each.current?.large)) return this.queue.length > 0 ? 0 : -1;
+    return this.queue.findIndex((each) => !each.large);
   }
 
   private assign(thread: Thread, pending: Pending): void {
@@ -91,8 +105,8 @@ export class PixelPool {
   }
 
   private start(): Thread {
-    const heap = this.options.heapMb ?? 256;
-    const worker = spawn({ maxOldGenerationSizeMb: heap, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 });
+    const limits = { maxOldGenerationSizeMb: this.options.heapMb ?? 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 };
+    const worker = spawn(limits, { codecMemoryBytes: this.options.codecMemoryBytes ?? CODEC_MEMORY_BYTES });
     const thread: Thread = { worker, dead: false };
     worker.on('message', (reply: PoolReply) => this.settle(thread, reply));
     worker.on('error', (error) => this.fail(thread, new PixelError('codec-failed', `thread: ${error.message}`.slice(0, 200))));
@@ -108,9 +122,8 @@ export class PixelPool {
     clearTimeout(thread.timer);
     thread.current = undefined;
     thread.worker.unref();
-    const big = decodedFrameBytes(pending.task.attributes) > (this.options.recycleOverBytes ?? 64 * 1024 * 1024);
     // After a failure inside the codec its memory may be in any state.
-    if (big || (!reply.ok && reply.code === 'codec-failed')) {
+    if (pending.large || (!reply.ok && reply.code === 'codec-failed')) {
       this.drop(thread);
       void thread.worker.terminate();
     }
@@ -150,14 +163,17 @@ function asBuffer(data: Uint8Array): Buffer {
 }
 
 /** From dist the compiled worker; under tests, which run from src, one that compiles TypeScript as it loads. */
-function spawn(resourceLimits: { maxOldGenerationSizeMb: number; maxYoungGenerationSizeMb: number; stackSizeMb: number }): Worker {
+function spawn(resourceLimits: ResourceLimits, workerData: WorkerData): Worker {
   const extension = extname(__filename);
   const entry = join(__dirname, `worker${extension}`);
-  if (extension !== '.ts') return new Worker(entry, { resourceLimits });
-  const options = { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs', ignoreDynamic: true } };
+  if (extension !== '.ts') return new Worker(entry, { resourceLimits, workerData });
+  const options = {
+    jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+    module: { type: 'commonjs', ignoreDynamic: true },
+  };
   const bootstrap = `
     require.extensions['.ts'] = (module, file) =>
       module._compile(require('@swc/core').transformFileSync(file, ${JSON.stringify(options)}).code, file);
     require(${JSON.stringify(entry)});`;
-  return new Worker(bootstrap, { eval: true, resourceLimits, execArgv: ['--conditions=development'] });
+  return new Worker(bootstrap, { eval: true, resourceLimits, workerData, execArgv: ['--conditions=development'] });
 }

@@ -1,13 +1,13 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { PixelError } from './api';
 import { decodeFrame, encodeFrame, loadCodecs } from './codec';
-import type { PoolReply, PoolTask } from './pool-protocol';
+import type { PoolReply, PoolTask, WorkerData } from './pool-protocol';
 
 /** Entry of a pool's thread: one task at a time, each answered once. */
 async function handle(task: PoolTask): Promise<void> {
   let reply: PoolReply;
   try {
-    await loadCodecs();
+    await loadCodecs((workerData as WorkerData).codecMemoryBytes);
     const data = Buffer.from(task.data.buffer, task.data.byteOffset, task.data.length);
     if (task.op === 'decode') {
       const { data: out, ...rest } = decodeFrame(task.transferSyntaxUid, task.attributes, data, task.limits);
