@@ -499,6 +499,34 @@ describe('C-FIND', () => {
     expect(await response(script)).toMatchObject({ status: 0, commandField: 0x8020 });
   });
 
+  it('a message ID is free with the final response, while the handler still cleans up', async () => {
+    const MOVE = '1.2.840.10008.5.1.4.1.2.2.2';
+    let cleaned!: () => void;
+    const cleanUp = new Promise<void>((resolve) => (cleaned = resolve));
+    let served = 0;
+    kit = await startKit({
+      async *move() {
+        served++;
+        try {
+          yield { status: 0, counts: { remaining: 0, completed: served, failed: 0, warning: 0 } };
+        } finally {
+          // as closing the association to a destination does, which the peer need not wait for
+          await cleanUp;
+        }
+      },
+    });
+    const script = await peer();
+    script.send(sampleAssociateRq({ contexts: [{ id: 7, abstractSyntax: MOVE, transferSyntaxes: [UID.implicitVrLittleEndian] }] }));
+    expect((await script.pdu())?.type).toBe(2);
+    const request = { ...FIND_RQ, commandField: COMMAND.moveRq, affectedSopClassUid: MOVE, moveDestination: 'X' };
+    const move = [sampleCommand(7, request), samplePData(7, false, true, Buffer.alloc(8))];
+    script.send(...move);
+    expect(await response(script)).toMatchObject({ status: 0, completed: 1 });
+    script.send(...move);
+    cleaned();
+    expect(await response(script)).toMatchObject({ status: 0, completed: 2 });
+  });
+
   it('a handler that throws answers with a failure that says nothing of the inside', async () => {
     // eslint-disable-next-line require-yield
     kit = await startKit({

@@ -11,8 +11,6 @@ type Level = 'PATIENT' | 'STUDY' | 'SERIES' | 'IMAGE';
 
 /** Ids that name nobody: those patients are one for each study. */
 const isShared = (patientId: string): boolean => /^(|UNKNOW|UNKNOWN|NONE|N\/A|NA|ANON|ANONYMOUS|\?|0+)$/i.test(patientId);
-const patientOf = (file: SampleFile): string =>
-  [file.patientId, file.issuer, isShared(file.patientId) ? file.study : ''].join('|');
 const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 /**
@@ -123,20 +121,27 @@ function studyChecks(files: SampleFile[]): Check[] {
         groupBy(group, (file) => file.patientId),
         (match) => text(match['PatientID']),
         (match, mine) => {
-          const same = files.filter((file) => mine.some((one) => patientOf(one) === patientOf(file)));
-          const modalities = saidBy(mine, 'SERIES', 'Modality').filter((value) => value !== null);
-          const shown = [match['ModalitiesInStudy'] ?? []].flat();
+          const shown: unknown[] = [match['ModalitiesInStudy'] ?? []].flat();
           const series = new Set(mine.map((file) => file.series)).size;
           return [
             ...valueProblems(match, 'STUDY', mine),
-            ...valueProblems(match, 'PATIENT', same),
+            ...valueProblems(match, 'PATIENT', mine),
             ...(match['NumberOfStudyRelatedInstances'] === mine.length ? [] : [`instances ${text(match['NumberOfStudyRelatedInstances'])}, sent ${mine.length}`]),
             ...(match['NumberOfStudyRelatedSeries'] === series ? [] : [`series ${text(match['NumberOfStudyRelatedSeries'])}, sent ${series}`]),
-            ...(equal([...shown].sort(), [...modalities].sort()) ? [] : [`modalities ${shown.join()}, sent ${modalities.join()}`]),
+            ...modalityProblems(shown, mine),
           ];
         },
       ),
   }));
+}
+
+/** Each series has one modality; where its instances disagree, one of those that they say. */
+function modalityProblems(shown: readonly unknown[], files: SampleFile[]): string[] {
+  const said: unknown[][] = [...groupBy(files, (file) => file.series).values()]
+    .map((series) => saidBy(series, 'SERIES', 'Modality').filter((value) => value !== null))
+    .filter((values) => values.length > 0);
+  const right = said.every((values) => values.some((value) => shown.includes(value))) && shown.every((value) => said.flat().includes(value));
+  return right ? [] : [`modalities ${shown.join()}, sent ${JSON.stringify(said)}`];
 }
 
 function seriesChecks(files: SampleFile[]): Check[] {

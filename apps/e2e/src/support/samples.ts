@@ -23,7 +23,7 @@ export function samplesNotice(): string {
 }
 
 /** Files of the pydicom package that are broken on purpose; they are tested with the malformed ones. */
-const BROKEN_IN_PYDICOM = new Set(['rtplan_truncated.dcm', 'bad_sequence.dcm', 'UN_sequence.dcm']);
+const BROKEN_IN_PYDICOM = new Set(['rtplan_truncated.dcm', 'MR_truncated.dcm', 'bad_sequence.dcm', 'UN_sequence.dcm']);
 
 /** Every C-STORE object, `malformed/` apart, each content once. */
 export async function sampleObjects(): Promise<SampleFile[]> {

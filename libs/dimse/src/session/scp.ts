@@ -212,9 +212,14 @@ export class ServiceProvider implements RequestServer {
     this.running = true;
     for (let next = this.queue.shift(); next; next = this.queue.shift()) {
       if (!this.session.endError) await runOperation(this, next);
-      this.operations.delete(next.command.messageId!);
+      this.forget(next.command);
     }
     this.running = false;
+  }
+
+  /** The Message ID is free again with the final response (PS3.7 9.3.1.1), though the handler may still clean up. */
+  private forget(command: CommandSet): void {
+    if (this.operations.get(command.messageId!)?.command === command) this.operations.delete(command.messageId!);
   }
 
   cancel(messageId: number): void {
@@ -263,6 +268,7 @@ export class ServiceProvider implements RequestServer {
     more?: Partial<CommandSet>,
     dataset?: Buffer,
   ): void | Promise<void> {
+    this.forget(request);
     const wait = this.respond(context, request, status, more, dataset);
     this.observer?.message?.({
       service: serviceName(request.commandField),
