@@ -1,21 +1,29 @@
-import { Controller } from '@nestjs/common';
+import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
+import { configuredAttributes } from '@archipelago/catalog-model';
 import { locate, QueryRunner, search } from '@archipelago/catalog-store';
 import { Locate, Search, type LocateReplyV1, type LocateV1, type SearchReplyV1, type SearchV1 } from '@archipelago/contracts';
 import { OnQuery } from '@archipelago/platform-bus';
+import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
 import { CatalogMetrics } from './catalog.metrics';
 
 /** Answers what the edges (and later the web gateway) ask, a page at a time. */
 @Controller()
 export class QueriesController {
+  private readonly attributes;
+
   constructor(
     private readonly runner: QueryRunner,
     private readonly metrics: CatalogMetrics,
-  ) {}
+    @Inject(ARCHIPELAGO_CONFIG) config: ArchipelagoConfig,
+  ) {
+    this.attributes = configuredAttributes(config.queryAttributes);
+  }
 
   @OnQuery(Search)
   search(@Payload() request: SearchV1): Promise<SearchReplyV1> {
-    return this.metrics.observe('search', request.level, () => search(this.runner, request), (reply) => reply.matches.length);
+    const { attributes } = this;
+    return this.metrics.observe('search', request.level, () => search(this.runner, request, { attributes }), (reply) => reply.matches.length);
   }
 
   @OnQuery(Locate)

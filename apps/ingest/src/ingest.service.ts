@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
-import { datasetHeaderView, DEFAULT_IDENTITY_RULES } from '@archipelago/catalog-model';
+import { configuredAttributes, datasetHeaderView, DEFAULT_IDENTITY_RULES, type IdentityRules } from '@archipelago/catalog-model';
 import { indexPack, recordPackLocation, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
 import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
@@ -25,6 +25,9 @@ class PackDamagedError extends PermanentError {}
 /** Packs into catalog rows and events. Decides the answer to each announcement; sends nothing itself. */
 @Injectable()
 export class IngestService {
+  private readonly identity: IdentityRules;
+  private readonly attributes;
+
   constructor(
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig,
@@ -34,7 +37,10 @@ export class IngestService {
     private readonly relay: OutboxRelay,
     private readonly metrics: IngestMetrics,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.identity = { sharedPatientIds: [...DEFAULT_IDENTITY_RULES.sharedPatientIds, ...config.sharedPatientIds] };
+    this.attributes = configuredAttributes(config.queryAttributes);
+  }
 
   /**
    * The answer for one announcement; its effects, if any, are committed when this resolves.
@@ -115,7 +121,8 @@ export class IngestService {
         header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
         comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
         defaultIssuer: (entry) => this.issuerOf(entry.source, entry.callingAeTitle),
-        identity: { sharedPatientIds: [...DEFAULT_IDENTITY_RULES.sharedPatientIds, ...this.config.sharedPatientIds] },
+        identity: this.identity,
+        attributes: this.attributes,
       });
       if (result.already) return null;
       await this.writeEvents(client, a, result, cause);

@@ -1,3 +1,4 @@
+import { dictionaryVr, lookupKeyword } from '@archipelago/dicom-core';
 import { tagKey } from './header-view';
 
 export type CatalogLevel = 'PATIENT' | 'STUDY' | 'SERIES' | 'IMAGE';
@@ -193,3 +194,27 @@ export class AttributeSet {
 }
 
 export const DEFAULT_ATTRIBUTES = new AttributeSet();
+
+/** VRs that `strings()` of a header reads as one value after another, and that are short. */
+const CONFIGURABLE = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'FD', 'FL', 'IS', 'LO', 'PN', 'SH', 'SL', 'SS', 'TM', 'UC', 'UI', 'UL', 'UR', 'US']);
+
+/**
+ * The attributes of this version with those of `queryAttributes` in archipelago.yaml.
+ * @throws RangeError naming every keyword that is not in the dictionary, or of a VR that is not kept
+ */
+export function configuredAttributes(lines: readonly { keyword: string; level: CatalogLevel }[]): AttributeSet {
+  if (lines.length === 0) return DEFAULT_ATTRIBUTES;
+  const wrong: string[] = [];
+  const further = lines.flatMap(({ keyword, level }): FurtherAttribute[] => {
+    const tag = lookupKeyword(keyword)?.tag;
+    // one of several ("US or SS"): they are read alike
+    const vr = tag === undefined ? undefined : dictionaryVr(tag)?.split('/')[0];
+    if (tag === undefined || vr === undefined || !CONFIGURABLE.has(vr)) {
+      wrong.push(tag === undefined ? `${keyword} (not in the dictionary)` : `${keyword} (VR ${vr ?? 'unknown'})`);
+      return [];
+    }
+    return [{ tag, vr, keyword, level }];
+  });
+  if (wrong.length > 0) throw new RangeError(`archipelago.yaml: queryAttributes cannot have ${wrong.join(', ')}`);
+  return new AttributeSet(further);
+}

@@ -1,3 +1,4 @@
+import { configuredAttributes } from './attributes';
 import { jsonHeaderView } from './header-view';
 import { textPattern } from './matching';
 import { localIdentity, DEFAULT_IDENTITY_RULES } from './patient-identity';
@@ -49,6 +50,25 @@ describe('planSearch', () => {
     const keys = [{ tag: '00080020', vr: 'DA', values: ['20260101-20260102'] }, { tag: '00080030', vr: 'TM', values: ['10-'] }];
     expect(plan(keys).predicates.map((one) => one.kind)).toEqual(['value', 'value']);
     expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010136000000000n }]);
+  });
+});
+
+describe('configuredAttributes', () => {
+  it('keeps, matches and returns what archipelago.yaml adds, at its level', () => {
+    const attributes = configuredAttributes([{ keyword: 'TransmitCoilName', level: 'SERIES' }, { keyword: 'SmallestImagePixelValue', level: 'IMAGE' }]);
+    const header = jsonHeaderView({ '00181251': { vr: 'SH', Value: ['BODY'] }, '00280106': { vr: 'US', Value: [7] } });
+    const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.4' };
+    expect(projectInstance(entry, header, { attributes }).series?.attributes['00181251']).toEqual({ vr: 'SH', Value: ['BODY'] });
+    expect(projectInstance(entry, header, { attributes }).instance.attributes['00280106']).toEqual({ vr: 'US', Value: [7] });
+    expect(projectInstance(entry, header).series?.attributes['00181251']).toBeUndefined();
+    const keys = [{ tag: '00181251', vr: 'SH', values: ['BO*'] }];
+    const principal = { kind: 'peer' as const, site: 'main', name: 'A' };
+    expect(planSearch({ principal, model: 'study-root', level: 'SERIES', keys }, attributes)).toMatchObject({ unsupported: [], predicates: [{ kind: 'value' }] });
+    expect(planSearch({ principal, model: 'study-root', level: 'SERIES', keys }).unsupported).toEqual(['00181251']);
+  });
+  it('names every keyword that cannot be', () => {
+    const lines = ['NoSuchThing', 'PixelData', 'ProcedureCodeSequence'].map((keyword) => ({ keyword, level: 'STUDY' as const }));
+    expect(() => configuredAttributes(lines)).toThrow(/NoSuchThing.*PixelData.*ProcedureCodeSequence/);
   });
 });
 

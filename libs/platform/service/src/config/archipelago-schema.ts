@@ -115,6 +115,14 @@ export const ArchipelagoConfigSchema = z
     privateSopClasses: z.array(z.strictObject({ uid: Uid, keyword: z.string().min(1).max(64) })).default([]),
     limits: LimitsSchema.default(() => LimitsSchema.parse({})),
     tls: TlsSchema.optional(),
+    /**
+     * Further attributes that the catalog keeps of what is stored from now on, matches and returns. Text and numbers of the
+     * dictionary, by keyword; sequences and bulk data are refused at the start.
+     */
+    queryAttributes: z
+      .array(z.strictObject({ keyword: z.string().min(1).max(64), level: z.enum(['PATIENT', 'STUDY', 'SERIES', 'IMAGE']) }))
+      .max(200)
+      .default([]),
     /** PatientIDs that name nobody: they form one identity per study. */
     sharedPatientIds: z.array(z.string().max(64)).default(['UNKNOWN', '0000']),
   })
@@ -122,6 +130,7 @@ export const ArchipelagoConfigSchema = z
     unique(config.aes.map((a, i) => ({ key: a.aeTitle, path: ['aes', i, 'aeTitle'] })), 'this AE title', context);
     unique(config.peers.map((p, i) => ({ key: p.aeTitle, path: ['peers', i, 'aeTitle'] })), 'this peer', context);
     unique(config.archives.map((a, i) => ({ key: a.name, path: ['archives', i, 'name'] })), 'this archive', context);
+    unique(config.queryAttributes.map((a, i) => ({ key: a.keyword, path: ['queryAttributes', i, 'keyword'] })), 'this attribute', context);
     config.peers.forEach((peer, i) => {
       if ((peer.host === undefined) !== (peer.port === undefined)) {
         context.addIssue({ code: 'custom', path: ['peers', i], message: 'host and port are given together or not at all' });
