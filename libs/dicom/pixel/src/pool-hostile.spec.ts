@@ -160,10 +160,12 @@ describe('withMemoryLimit', () => {
   it('lowers the maximum and nothing else', () => {
     const limited = withMemoryLimit(module, 320 * MIB);
     expect(limited.length).toBe(module.length);
-    expect([...limited].filter((byte, i) => byte !== module[i]).length).toBeLessThanOrEqual(3);
+    let changed = 0;
+    for (let i = 0; i < module.length; i++) if (limited[i] !== module[i]) changed++;
+    expect([1, 2, 3]).toContain(changed);
     expect(Buffer.from(withMemoryLimit(module, 4096 * MIB)).equals(module)).toBe(true);
     // Never below what it starts with.
-    expect(withMemoryLimit(module, 1)).toEqual(withMemoryLimit(module, 256 * MIB));
+    expect(Buffer.compare(withMemoryLimit(module, 1), withMemoryLimit(module, 256 * MIB))).toBe(0);
   });
 
   it('refuses what is no such module: then nothing would be limited', () => {
