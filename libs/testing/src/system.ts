@@ -92,7 +92,7 @@ async function assemble(
   ]);
   const port = await freePort();
   const objectsDir = folder('objects');
-  const spoolDir = join(home, 'edge', 'spool');
+  const spoolDir = options.env?.['ARCHIPELAGO_SPOOL_DIR'] ?? join(home, 'edge', 'spool');
   const configFile = join(home, 'archipelago.yaml');
   writeFileSync(configFile, JSON.stringify(options.config ?? {}));
   const env: Record<string, string> = {
