@@ -132,6 +132,9 @@ const KEYS: Record<string, string> = {
   'tls.ca': 'PEM file of authorities for certificates of peers',
   'tls.requireClientCertificate': 'refuse connections without a valid one; needs `ca`',
   'tls.port': 'its port',
+  'queryAttributes[].keyword':
+    'keyword of a further attribute that the catalog keeps, matches and returns, of what is stored from then on',
+  'queryAttributes[].level': 'level that it is kept at: PATIENT, STUDY, SERIES, IMAGE',
   'sharedPatientIds[]': 'PatientIDs that name nobody: one identity per study',
 };
 
