@@ -1,0 +1,94 @@
+import { Entity, Index, Unique } from 'typeorm';
+import type { KeptAttributes } from '@archipelago/catalog-model';
+import { bigint, createdAt, identity, integer, json, text, textOrEmpty, texts } from './columns';
+
+/** A patient as shown: one local identity (issuer, id), or one study's where the id names nobody. */
+@Entity('patient')
+@Unique('patient_patient_id_issuer_scope_key', ['patientId', 'issuer', 'scope'])
+@Index('patient_name', ['nameAlphabetic'])
+@Index('patient_ideographic', { synchronize: false })
+@Index('patient_phonetic', { synchronize: false })
+export class PatientEntity {
+  @identity('patient_pkey') id!: string;
+  @text('scope') scope!: string;
+  @text('patient_id') patientId!: string;
+  @text('issuer') issuer!: string;
+  @textOrEmpty('name_alphabetic') nameAlphabetic!: string;
+  @textOrEmpty('name_ideographic') nameIdeographic!: string;
+  @textOrEmpty('name_phonetic') namePhonetic!: string;
+  @textOrEmpty('name_words') nameWords!: string;
+  /** YYYYMMDD */
+  @integer('birth_date', { nullable: true }) birthDate!: number | null;
+  @textOrEmpty('sex') sex!: string;
+  @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  @integer('studies', { default: 0 }) studies!: number;
+  @integer('series', { default: 0 }) series!: number;
+  @integer('instances', { default: 0 }) instances!: number;
+  @texts('labels') labels!: string[];
+}
+
+/** A study as shown. `changed_xid` (xid8, for the change feed) and the generated `study_id` are not mapped. */
+@Entity('study')
+@Unique('study_study_instance_uid_patient_key', ['studyInstanceUid', 'patientRow'])
+@Index('study_order', ['sortDate', 'sortTime', 'studyInstanceUid', 'id'])
+@Index('study_patient', ['patientRow'])
+@Index('study_patient_id', ['patientId'])
+@Index('study_name', ['nameAlphabetic'])
+@Index('study_birth_date', ['birthDate'])
+@Index('study_accession', { synchronize: false })
+@Index('study_ideographic', { synchronize: false })
+@Index('study_phonetic', { synchronize: false })
+@Index('study_modalities', { synchronize: false })
+@Index('study_name_trigrams', { synchronize: false })
+@Index('study_words_trigrams', { synchronize: false })
+export class StudyEntity {
+  @identity('study_pkey') id!: string;
+  @bigint('patient') patientRow!: string;
+  @text('study_instance_uid') studyInstanceUid!: string;
+  @text('patient_id') patientId!: string;
+  @text('issuer') issuer!: string;
+  @textOrEmpty('name_alphabetic') nameAlphabetic!: string;
+  @textOrEmpty('name_ideographic') nameIdeographic!: string;
+  @textOrEmpty('name_phonetic') namePhonetic!: string;
+  @textOrEmpty('name_words') nameWords!: string;
+  /** YYYYMMDD */
+  @integer('birth_date', { nullable: true }) birthDate!: number | null;
+  @textOrEmpty('sex') sex!: string;
+  /** YYYYMMDD */
+  @integer('study_date', { nullable: true }) studyDate!: number | null;
+  /** Microseconds since midnight. */
+  @bigint('study_time', { nullable: true }) studyTime!: string | null;
+  @integer('sort_date', { default: 0 }) sortDate!: number;
+  @bigint('sort_time', { default: 0 }) sortTime!: string;
+  @textOrEmpty('accession_number') accessionNumber!: string;
+  @texts('modalities') modalities!: string[];
+  @texts('sop_classes') sopClasses!: string[];
+  @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  @integer('series', { default: 0 }) series!: number;
+  @integer('instances', { default: 0 }) instances!: number;
+  @bigint('bytes', { default: 0 }) bytes!: string;
+  @texts('labels') labels!: string[];
+  @bigint('revision', { default: 0 }) revision!: string;
+  @createdAt('changed_at') changedAt!: Date;
+}
+
+/** A series as shown. */
+@Entity('series')
+@Unique('series_series_instance_uid_study_key', ['seriesInstanceUid', 'studyRow'])
+@Index('series_order', ['studyRow', 'sortNumber', 'seriesInstanceUid', 'id'])
+@Index('series_changed', ['changedAt'])
+export class SeriesEntity {
+  @identity('series_pkey') id!: string;
+  @bigint('study') studyRow!: string;
+  @text('series_instance_uid') seriesInstanceUid!: string;
+  @textOrEmpty('modality') modality!: string;
+  @integer('series_number', { nullable: true }) seriesNumber!: number | null;
+  @integer('sort_number', { default: 2147483647 }) sortNumber!: number;
+  @texts('sop_classes') sopClasses!: string[];
+  @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  @integer('instances', { default: 0 }) instances!: number;
+  @bigint('bytes', { default: 0 }) bytes!: string;
+  @texts('labels') labels!: string[];
+  @bigint('revision', { default: 0 }) revision!: string;
+  @createdAt('changed_at') changedAt!: Date;
+}
