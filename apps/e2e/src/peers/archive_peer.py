@@ -1,7 +1,7 @@
 """pynetdicom and pydicom as the other side of the archive under test.
 
 Called as `archive_peer.py COMMAND`, with a JSON job on standard input; answers with JSON on standard output.
-Commands: inventory, store, raw, find, get, move, serve, pixels (see the functions). Data sets are never re-encoded: stores send
+Commands: inventory, broken, store, raw, find, get, move, pixels, echo (see the functions). Data sets are never re-encoded: stores send
 the bytes of the file, receipts are hashed as they came over the wire.
 """
 import hashlib
@@ -172,6 +172,40 @@ def inventory(job):
     return {"files": files, "skipped": skipped}
 
 
+def broken(job):
+    """{root} -> items for `raw`, one per file below: UIDs as the data set, else the meta information, else we say them."""
+    out = []
+    for folder, _, names in sorted(os.walk(job["root"])):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            one = {"path": path, "name": os.path.relpath(path, job["root"]), "offset": 0, "sopClass": "", "sopInstance": "",
+                   "syntax": ""}
+            out.append(one)
+            try:
+                meta, one["offset"] = split_dataset(Path(path))
+                one.update(sopClass=str(meta.get("MediaStorageSOPClassUID", "")), syntax=str(meta.get("TransferSyntaxUID", "")),
+                           sopInstance=str(meta.get("MediaStorageSOPInstanceUID", "")))
+            except Exception:
+                pass  # no preamble: the whole file is a data set, or nothing at all
+            try:
+                ds = dcmread(path, force=True, stop_before_pixels=True)
+                one.update(sopClass=str(ds.get("SOPClassUID", "") or one["sopClass"]),
+                           sopInstance=str(ds.get("SOPInstanceUID", "") or one["sopInstance"]))
+                if not one["syntax"]:
+                    implicit, little = ds.original_encoding
+                    one["syntax"] = str(ImplicitVRLittleEndian if implicit else
+                                        ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+            except Exception:
+                pass  # even pydicom cannot read it
+            one["sopClass"] = one["sopClass"] or "1.2.840.10008.5.1.4.1.1.4"
+            one["sopInstance"] = one["sopInstance"] or f"1.2.826.0.1.3680043.10.999.{len(out)}"
+            one["syntax"] = one["syntax"] or str(ImplicitVRLittleEndian)
+            with open(path, "rb") as fp:
+                fp.seek(one["offset"])
+                one["sha256"] = hashlib.sha256(fp.read()).hexdigest()
+    return out
+
+
 # ---- SCU -------------------------------------------------------------------------------------------------------------
 
 def new_ae(job):
@@ -187,7 +221,9 @@ def associate(job, contexts, roles=(), handlers=(), **more):
     assoc = ae.associate(job.get("host", "127.0.0.1"), job["port"], ae_title=job.get("called", "ARCHIPELAGO"),
                          ext_neg=list(roles), evt_handlers=list(handlers), max_pdu=131072, **more)
     if not assoc.is_established:
-        raise RuntimeError("association " + ("rejected" if assoc.is_rejected else "aborted"))
+        # pynetdicom itself aborts an association of which no context was accepted
+        refused = not assoc.is_rejected and assoc.rejected_contexts
+        raise RuntimeError("contexts refused" if refused else "rejected" if assoc.is_rejected else "aborted")
     return assoc
 
 
@@ -272,13 +308,13 @@ def raw(job):
         except RuntimeError as error:
             out.append({"path": one["path"], "status": None, "error": str(error)})
             continue
-        if not assoc.accepted_contexts:
-            out.append({"path": one["path"], "status": None, "error": "context refused"})
-            assoc.release()
-            continue
         with open(one["path"], "rb") as fp:
             fp.seek(one.get("offset", 0))
             body = fp.read()
+        if not body:
+            out.append({"path": one["path"], "status": None, "error": "no data set in the file"})
+            assoc.release()
+            continue
         answer = send_bytes(assoc, assoc.accepted_contexts[0].context_id, one["sopClass"], one["sopInstance"], body)
         out.append({"path": one["path"], **answer})
         if assoc.is_established:
@@ -486,7 +522,7 @@ def echo(job):
 
 
 if __name__ == "__main__":
-    command = {"inventory": inventory, "store": store, "raw": raw, "find": find, "get": get, "move": move,
+    command = {"inventory": inventory, "store": store, "raw": raw, "broken": broken, "find": find, "get": get, "move": move,
                "pixels": pixels, "echo": echo}[sys.argv[1]]
     answer = command(json.load(sys.stdin))
     json.dump(answer, sys.stdout)

@@ -25,6 +25,17 @@ export interface Inventory {
   files: SampleFile[];
   skipped: { path: string; why: string }[];
 }
+export interface BrokenFile {
+  path: string;
+  /** Relative to the folder. */
+  name: string;
+  /** Where the data set begins. */
+  offset: number;
+  sopClass: string;
+  sopInstance: string;
+  syntax: string;
+  sha256: string;
+}
 export interface StoreAnswer {
   path: string;
   /** null: no response. */
@@ -109,6 +120,8 @@ async function run<T>(command: string, job: unknown, timeoutMs = 240_000): Promi
 /** pynetdicom and pydicom, a process for each call. */
 export const pythonPeer = {
   inventory: (roots: string[], without: string[] = []): Promise<Inventory> => run('inventory', { roots, without }),
+  /** What is in a folder of broken files, with UIDs and syntax to send each under. */
+  broken: (root: string): Promise<BrokenFile[]> => run('broken', { root }),
   /** Sends the bytes of the files as they are. */
   store: (to: Address, files: Pick<SampleFile, 'path' | 'sopClass' | 'sopInstance' | 'syntax'>[]): Promise<StoreAnswer[]> =>
     run('store', { ...to, files }),
