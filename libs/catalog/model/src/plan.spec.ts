@@ -1,9 +1,10 @@
-import { configuredAttributes } from './attributes';
+import { configuredAttributes, DEFAULT_ATTRIBUTES } from './attributes';
 import { jsonHeaderView } from './header-view';
 import { textPattern } from './matching';
 import { localIdentity, DEFAULT_IDENTITY_RULES } from './patient-identity';
 import { planSearch } from './plan';
 import { projectInstance } from './projection';
+import { SharedLevels } from './shared-levels';
 import { parseDate, parseDateTimeSpan, parseTimeSpan } from './temporal';
 import { foldName, sanitise } from './text';
 import type { SearchV1 } from '@archipelago/contracts';
@@ -50,6 +51,39 @@ describe('planSearch', () => {
     const keys = [{ tag: '00080020', vr: 'DA', values: ['20260101-20260102'] }, { tag: '00080030', vr: 'TM', values: ['10-'] }];
     expect(plan(keys).predicates.map((one) => one.kind)).toEqual(['value', 'value']);
     expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010136000000000n }]);
+  });
+});
+
+describe('SharedLevels', () => {
+  const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.2' };
+  const header = (more: Record<string, string> = {}) => {
+    const plain = { '0020000D': '1.5', '0020000E': '1.6', '00100020': 'P1', '00100010': 'Doe^J', '00080060': 'CT', '00200013': '1', ...more };
+    return jsonHeaderView(Object.fromEntries(Object.entries(plain).map(([tag, value]) => [tag, { vr: 'LO', Value: [value] }])));
+  };
+  it('projects once what is the same, and gives what projecting each header gives', () => {
+    const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
+    const headers = [
+      header(), header({ '00200013': '2' }), header({ '0020000E': '1.7' }), header({ '00100010': 'Doe^K' }), header({ '00100020': 'P2' }),
+      header({ '0020000D': '1.8' }), header({ '00080060': 'MR' }),
+    ];
+    const together = headers.map((view) => projectInstance(entry, view, { levels }));
+    expect(together).toEqual(headers.map((view) => projectInstance(entry, view)));
+    const [one, two, series, name, id, study, modality] = together;
+    expect([two?.patient === one?.patient, two?.study === one?.study, two?.series === one?.series]).toEqual([true, true, true]);
+    expect([series?.study === one?.study, series?.series === one?.series]).toEqual([true, false]);
+    expect([name?.patient === one?.patient, id?.patient === one?.patient, study?.study === one?.study, modality?.series === one?.series]).toEqual([
+      false, false, false, false,
+    ]);
+  });
+  it('keeps the issuers of two sources apart', () => {
+    const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
+    const issuers = ['NORTH', 'SOUTH'].map((defaultIssuer) => projectInstance(entry, header(), { levels, defaultIssuer }).patient?.identity.issuer);
+    expect(issuers).toEqual(['NORTH', 'SOUTH']);
+  });
+  it('never keeps more than its bound', () => {
+    const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
+    for (let i = 0; i < 2_000; i++) projectInstance(entry, header({ '0020000D': `1.${i + 1}`, '0020000E': `2.${i + 1}` }), { levels });
+    expect(levels.size).toBeLessThanOrEqual(512);
   });
 });
 

@@ -14,6 +14,10 @@ export class SharedLevels {
 
   constructor(private readonly attributes: AttributeSet) {}
 
+  get size(): number {
+    return this.made.size;
+  }
+
   /** @param parts what the result depends on beside the level's elements */
   share<T>(level: CatalogLevel, view: HeaderView, parts: readonly string[], make: () => T): T {
     const print = view.fingerprint?.(this.tagsOf(level));

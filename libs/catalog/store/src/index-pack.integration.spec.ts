@@ -47,7 +47,7 @@ describe('indexPack', () => {
   it('has no effect when the same pack is announced again', async () => {
     const pack = packOf([{ header: ct('1', 1, 1) }]);
     await index(pack);
-    expect(await index(pack)).toEqual({ already: true, newInstances: 0, duplicates: 0, differences: 0, heldBack: 0, studies: [] });
+    expect(await index(pack)).toEqual({ already: true, newInstances: 0, duplicates: 0, differences: 0, heldBack: 0, studies: [], parseSeconds: 0 });
     expect(await countOf('pack_entry')).toBe(1);
   });
 
