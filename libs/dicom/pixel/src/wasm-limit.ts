@@ -53,11 +53,18 @@ interface Global {
   WebAssembly: { instantiate(source: Source, imports?: unknown): Promise<unknown> };
 }
 
+/** Compiled already. By its tag, which is the same in every realm. */
+function isModule(source: unknown): boolean {
+  return Object.prototype.toString.call(source) === '[object WebAssembly.Module]';
+}
+
 /** Runs `load`, in which modules are instantiated from bytes, with their memory limited. */
 export async function loadLimited(maxBytes: number, load: () => Promise<void>): Promise<void> {
   const { WebAssembly } = globalThis as unknown as Global;
   const instantiate = WebAssembly.instantiate;
-  WebAssembly.instantiate = (source, imports) => instantiate(withMemoryLimit(new Uint8Array(source), maxBytes), imports);
+  // compiled modules are others' (node's own HTTP parser is one, made whenever something first touches `fetch`)
+  WebAssembly.instantiate = (source, imports) =>
+    instantiate(isModule(source) ? source : withMemoryLimit(new Uint8Array(source), maxBytes), imports);
   try {
     await load();
   } finally {
