@@ -15,12 +15,19 @@ export class CatalogMetrics {
       buckets: LATENCY_BUCKETS,
     });
     this.rows = registry.counter({
-      name: 'archipelago_catalog_query_rows_total', help: 'Matches and located instances given', labelNames: ['query', 'level'],
+      name: 'archipelago_catalog_query_rows_total',
+      help: 'Matches and located instances given',
+      labelNames: ['query', 'level'],
     });
   }
 
   /** Runs one query and notes how long it took, how it ended and how many rows it gave. */
-  async observe<T>(query: 'search' | 'locate', level: string, run: () => Promise<T>, rows: (reply: T) => number): Promise<T> {
+  async observe<T>(
+    query: 'search' | 'locate',
+    level: string,
+    run: () => Promise<T>,
+    rows: (reply: T) => number,
+  ): Promise<T> {
     const end = this.seconds.startTimer({ query, level });
     try {
       const reply = await run();

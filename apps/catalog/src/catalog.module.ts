@@ -11,7 +11,12 @@ import { SeriesMetadataService } from './series-metadata.service';
 
 /** Answers every query: what is there (Search), and where its bytes lie (Locate). */
 @Module({
-  imports: [PostgresModule.forFeature(CATALOG_SCHEMA), BusModule, BusStoreModule, BusModule.forFeature({ answers: [Search, Locate] })],
+  imports: [
+    PostgresModule.forFeature(CATALOG_SCHEMA),
+    BusModule,
+    BusStoreModule,
+    BusModule.forFeature({ answers: [Search, Locate] }),
+  ],
   controllers: [QueriesController],
   providers: [
     catalogConfig.provider(),

@@ -2,7 +2,14 @@ import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { configuredAttributes } from '@archipelago/catalog-model';
 import { locate, QueryRunner, search } from '@archipelago/catalog-store';
-import { Locate, Search, type LocateReplyV1, type LocateV1, type SearchReplyV1, type SearchV1 } from '@archipelago/contracts';
+import {
+  Locate,
+  Search,
+  type LocateReplyV1,
+  type LocateV1,
+  type SearchReplyV1,
+  type SearchV1,
+} from '@archipelago/contracts';
 import { OnQuery } from '@archipelago/platform-bus';
 import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
 import { CatalogMetrics } from './catalog.metrics';
@@ -23,11 +30,21 @@ export class QueriesController {
   @OnQuery(Search)
   search(@Payload() request: SearchV1): Promise<SearchReplyV1> {
     const { attributes } = this;
-    return this.metrics.observe('search', request.level, () => search(this.runner, request, { attributes }), (reply) => reply.matches.length);
+    return this.metrics.observe(
+      'search',
+      request.level,
+      () => search(this.runner, request, { attributes }),
+      (reply) => reply.matches.length,
+    );
   }
 
   @OnQuery(Locate)
   locate(@Payload() request: LocateV1): Promise<LocateReplyV1> {
-    return this.metrics.observe('locate', request.level, () => locate(this.runner, request), (reply) => reply.instances.length);
+    return this.metrics.observe(
+      'locate',
+      request.level,
+      () => locate(this.runner, request),
+      (reply) => reply.instances.length,
+    );
   }
 }

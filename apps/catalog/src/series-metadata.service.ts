@@ -4,7 +4,13 @@ import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import {
-  claimQuietSeries, currentInstances, headerPlaces, metadataPointer, switchPointer, type ClaimedSeries, type HeaderPlace,
+  claimQuietSeries,
+  currentInstances,
+  headerPlaces,
+  metadataPointer,
+  switchPointer,
+  type ClaimedSeries,
+  type HeaderPlace,
 } from '@archipelago/catalog-store';
 import { decompressHeader, readHeader } from '@archipelago/dicom-encoding';
 import { Logger } from '@archipelago/platform-service';
@@ -42,11 +48,17 @@ interface Stretch {
 function stretchesOf(places: readonly HeaderPlace[]): Stretch[] {
   const stretches: Stretch[] = [];
   const object = ({ store, key }: HeaderPlace): string => `${store} ${key}`;
-  const sorted = [...places].sort((a, b) => (object(a) === object(b) ? a.headerOffset - b.headerOffset : object(a) < object(b) ? -1 : 1));
+  const sorted = [...places].sort((a, b) =>
+    object(a) === object(b) ? a.headerOffset - b.headerOffset : object(a) < object(b) ? -1 : 1,
+  );
   for (const place of sorted) {
     const last = stretches.at(-1);
     const end = place.headerOffset + place.headerLength;
-    const near = last?.store === place.store && last.key === place.key && place.headerOffset - last.end <= MOST_GAP && end - last.start <= MOST_STRETCH;
+    const near =
+      last?.store === place.store &&
+      last.key === place.key &&
+      place.headerOffset - last.end <= MOST_GAP &&
+      end - last.start <= MOST_STRETCH;
     if (last && near) {
       last.end = Math.max(last.end, end);
       last.places.push(place);
@@ -101,7 +113,12 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
   /** Writes what is due now; returns how many pointers were switched. A series that fails is tried again after its lease. */
   async writeDue(): Promise<number> {
     const claimed = await this.database.withTransaction((client) =>
-      claimQuietSeries(client, { quietSeconds: this.config.metadataQuietSeconds, leaseSeconds: LEASE_SECONDS, limit: AT_ONCE }));
+      claimQuietSeries(client, {
+        quietSeconds: this.config.metadataQuietSeconds,
+        leaseSeconds: LEASE_SECONDS,
+        limit: AT_ONCE,
+      }),
+    );
     let written = 0;
     for (const series of claimed) {
       if (this.stopped) break;
@@ -157,14 +174,17 @@ export class SeriesMetadataService implements OnApplicationBootstrap, OnApplicat
    * `missing`: ids of instances of which no copy can be had.
    */
   async read(seriesId: string): Promise<{ instances: Record<string, unknown>[]; missing: string[] }> {
-    const [pointer, current] = await this.database.withClient(async (client) =>
-      [await metadataPointer(client, seriesId), await currentInstances(client, seriesId)] as const);
+    const [pointer, current] = await this.database.withClient(
+      async (client) => [await metadataPointer(client, seriesId), await currentInstances(client, seriesId)] as const,
+    );
     const byId = new Map<string, Record<string, unknown>>();
     // an object in a store that cannot be read here is done without: the header blocks say the same
     const store = pointer ? this.stores.get(pointer.store) : undefined;
     if (pointer && store) {
       const body = await store.readRange(pointer.key, 0, pointer.bytes);
-      const object = JSON.parse((await inflate(body, { maxOutputLength: MOST_INFLATED })).toString('utf8')) as SeriesMetadata;
+      const object = JSON.parse(
+        (await inflate(body, { maxOutputLength: MOST_INFLATED })).toString('utf8'),
+      ) as SeriesMetadata;
       for (const { id, metadata } of object.instances) byId.set(id, metadata);
     }
     if (current.some((id) => !byId.has(id))) {

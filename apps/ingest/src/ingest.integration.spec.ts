@@ -10,7 +10,14 @@ import { Spool, type SealedPack } from '@archipelago/pack';
 import { Bus } from '@archipelago/platform-bus';
 import { createService } from '@archipelago/platform-service';
 import { createObjectStore, Database, type ObjectStore } from '@archipelago/platform-storage';
-import { generateStudy, startNats, startPostgres, type GeneratedInstance, type TestNats, type TestPostgres } from '@archipelago/testing';
+import {
+  generateStudy,
+  startNats,
+  startPostgres,
+  type GeneratedInstance,
+  type TestNats,
+  type TestPostgres,
+} from '@archipelago/testing';
 import { IngestModule, SweepService } from './index';
 
 jest.setTimeout(120_000);
@@ -58,9 +65,17 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     const segment = spool.openSegment();
     for (const instance of instances) {
       const entry = await segment.begin({
-        origin: 'acquired', source: 'main', callingAeTitle: 'CT1', calledAeTitle: 'ARCHIPELAGO', remoteAddress: '127.0.0.1', site: 'main',
-        receivedAt: new Date().toISOString(), sopClassUid: instance.sopClassUid, sopInstanceUid: instance.sopInstanceUid,
-        transferSyntaxUid: instance.transferSyntaxUid, warnings: [],
+        origin: 'acquired',
+        source: 'main',
+        callingAeTitle: 'CT1',
+        calledAeTitle: 'ARCHIPELAGO',
+        remoteAddress: '127.0.0.1',
+        site: 'main',
+        receivedAt: new Date().toISOString(),
+        sopClassUid: instance.sopClassUid,
+        sopInstanceUid: instance.sopInstanceUid,
+        transferSyntaxUid: instance.transferSyntaxUid,
+        warnings: [],
       });
       const dataset = instance.dataset();
       const reader = new HeaderReader(instance.transferSyntaxUid);
@@ -75,7 +90,19 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     const key = `packs/main/2026/11/23/${pack.packId}.pack`;
     await store.putFile(key, pack.path, pack);
     const { packId, bytes, tailOffset, entries, sha256, sealedAt } = pack;
-    return { packId, edgeId: EDGE, site: 'main', store: store.name, key, bytes, tailOffset, entries, sha256, sealedAt, attempt: 1 };
+    return {
+      packId,
+      edgeId: EDGE,
+      site: 'main',
+      store: store.name,
+      key,
+      bytes,
+      tailOffset,
+      entries,
+      sha256,
+      sealedAt,
+      attempt: 1,
+    };
   }
 
   async function announce(announcement: PackSealedV1): Promise<PackAnsweredV1> {
@@ -112,11 +139,15 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     await store.putBuffer(broken.key, Buffer.alloc(announcement.bytes, 7));
     expect(await announce(broken)).toMatchObject({ outcome: 'resend', code: 'pack-format' });
     expect(await announce(broken)).toMatchObject({ outcome: 'rejected', code: 'pack-format' });
-    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([{ state: 'quarantined' }]);
+    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([
+      { state: 'quarantined' },
+    ]);
     await store.delete(broken.key);
     expect(await announce(await upload(pack))).toMatchObject({ outcome: 'indexed' });
     // the alarm ends, and a later damage is asked for again, not rejected at once
-    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([{ state: 'healed' }]);
+    expect((await database.query<{ state: string }>('SELECT state FROM quarantined_pack')).rows).toEqual([
+      { state: 'healed' },
+    ]);
   });
 
   it('the same UID with other pixels: both are kept, the difference is flagged', async () => {
@@ -166,7 +197,9 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
   it('a pack of 500 instances takes well under 2 s, and prints how long', async () => {
     const times: number[] = [];
     for (let round = 0; round < 4; round++) {
-      const announcement = await upload(await packOf(generateStudy({ seed: `h${round}`, count: 500, rows: 4, columns: 4 })));
+      const announcement = await upload(
+        await packOf(generateStudy({ seed: `h${round}`, count: 500, rows: 4, columns: 4 })),
+      );
       const started = performance.now();
       expect(await announce(announcement)).toMatchObject({ outcome: 'indexed' });
       times.push(Math.round(performance.now() - started));

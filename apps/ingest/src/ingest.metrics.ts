@@ -14,22 +14,37 @@ export class IngestMetrics {
   readonly quarantined;
 
   constructor(registry: MetricsRegistry, repository: IngestRepository) {
-    this.seconds = registry.histogram({ name: 'archipelago_ingest_pack_seconds', help: 'From message to commit, per pack' });
-    this.phase = registry.histogram({
-      name: 'archipelago_ingest_phase_seconds', help: 'Parts of it: read (the tail from the store), parse (headers), sql (all else)', labelNames: ['phase'],
+    this.seconds = registry.histogram({
+      name: 'archipelago_ingest_pack_seconds',
+      help: 'From message to commit, per pack',
     });
-    this.commitSeconds = registry.histogram({ name: 'archipelago_ingest_delay_seconds', help: 'From sealing a pack to its commit' });
+    this.phase = registry.histogram({
+      name: 'archipelago_ingest_phase_seconds',
+      help: 'Parts of it: read (the tail from the store), parse (headers), sql (all else)',
+      labelNames: ['phase'],
+    });
+    this.commitSeconds = registry.histogram({
+      name: 'archipelago_ingest_delay_seconds',
+      help: 'From sealing a pack to its commit',
+    });
     this.answers = registry.counter({
-      name: 'archipelago_ingest_answers_total', help: 'Answers to announcements', labelNames: ['outcome'],
+      name: 'archipelago_ingest_answers_total',
+      help: 'Answers to announcements',
+      labelNames: ['outcome'],
     });
     this.instances = registry.counter({
-      name: 'archipelago_ingest_instances_total', help: 'Instances by what became of them', labelNames: ['result'],
+      name: 'archipelago_ingest_instances_total',
+      help: 'Instances by what became of them',
+      labelNames: ['result'],
     });
     this.sweep = registry.counter({
-      name: 'archipelago_ingest_sweep_packs_total', help: 'Packs looked at by sweeps', labelNames: ['result'],
+      name: 'archipelago_ingest_sweep_packs_total',
+      help: 'Packs looked at by sweeps',
+      labelNames: ['result'],
     });
     const quarantined = registry.gauge({
-      name: 'archipelago_ingest_quarantined_packs', help: 'Packs that could not be read: above 0 is an alarm',
+      name: 'archipelago_ingest_quarantined_packs',
+      help: 'Packs that could not be read: above 0 is an alarm',
       async collect() {
         try {
           quarantined.set(await repository.quarantinedCount());

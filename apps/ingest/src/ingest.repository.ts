@@ -50,12 +50,15 @@ export class IngestRepository {
 
   async noteReadable(packId: string): Promise<void> {
     await this.database.query(
-      "UPDATE quarantined_pack SET state = 'healed', last_at = clock_timestamp() WHERE pack_id = $1 AND state <> 'healed'", [packId],
+      "UPDATE quarantined_pack SET state = 'healed', last_at = clock_timestamp() WHERE pack_id = $1 AND state <> 'healed'",
+      [packId],
     );
   }
 
   async quarantinedCount(): Promise<number> {
-    const { rows } = await this.database.query<{ n: string }>("SELECT count(*) AS n FROM quarantined_pack WHERE state = 'quarantined'");
+    const { rows } = await this.database.query<{ n: string }>(
+      "SELECT count(*) AS n FROM quarantined_pack WHERE state = 'quarantined'",
+    );
     return Number(rows[0]?.n ?? 0);
   }
 
@@ -71,13 +74,15 @@ export class IngestRepository {
   async markVerified(store: string, keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return;
     await this.database.query(
-      'UPDATE pack_location SET verified_at = clock_timestamp(), missing_at = NULL WHERE store = $1 AND key = ANY($2)', [store, keys],
+      'UPDATE pack_location SET verified_at = clock_timestamp(), missing_at = NULL WHERE store = $1 AND key = ANY($2)',
+      [store, keys],
     );
   }
 
   async markMissing(store: string, key: string): Promise<void> {
     await this.database.query(
-      'UPDATE pack_location SET missing_at = coalesce(missing_at, clock_timestamp()) WHERE store = $1 AND key = $2', [store, key],
+      'UPDATE pack_location SET missing_at = coalesce(missing_at, clock_timestamp()) WHERE store = $1 AND key = $2',
+      [store, key],
     );
   }
 
@@ -108,12 +113,16 @@ export class IngestRepository {
 
   async sweepStarted(store: string, deep: boolean): Promise<string> {
     const { rows } = await this.database.query<{ id: string }>(
-      'INSERT INTO ingest_sweep (store, deep) VALUES ($1, $2) RETURNING id', [store, deep],
+      'INSERT INTO ingest_sweep (store, deep) VALUES ($1, $2) RETURNING id',
+      [store, deep],
     );
     return rows[0]!.id;
   }
 
   async sweepFinished(id: string, result: object): Promise<void> {
-    await this.database.query('UPDATE ingest_sweep SET finished_at = clock_timestamp(), result = $2 WHERE id = $1', [id, JSON.stringify(result)]);
+    await this.database.query('UPDATE ingest_sweep SET finished_at = clock_timestamp(), result = $2 WHERE id = $1', [
+      id,
+      JSON.stringify(result),
+    ]);
   }
 }

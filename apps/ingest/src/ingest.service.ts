@@ -1,12 +1,30 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
-import { configuredAttributes, datasetHeaderView, DEFAULT_IDENTITY_RULES, type IdentityRules } from '@archipelago/catalog-model';
+import {
+  configuredAttributes,
+  datasetHeaderView,
+  DEFAULT_IDENTITY_RULES,
+  type IdentityRules,
+} from '@archipelago/catalog-model';
 import { indexPack, recordPackLocation, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
 import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
 import { claimInbox, outboxEvent, OutboxRelay, writeOutbox, type OutboxEvent } from '@archipelago/platform-bus';
-import { ARCHIPELAGO_CONFIG, classifyError, Logger, PermanentError, TransientError, type ArchipelagoConfig } from '@archipelago/platform-service';
-import { Database, ObjectNotFoundError, ObjectRangeError, type ObjectStore, type SqlClient } from '@archipelago/platform-storage';
+import {
+  ARCHIPELAGO_CONFIG,
+  classifyError,
+  Logger,
+  PermanentError,
+  TransientError,
+  type ArchipelagoConfig,
+} from '@archipelago/platform-service';
+import {
+  Database,
+  ObjectNotFoundError,
+  ObjectRangeError,
+  type ObjectStore,
+  type SqlClient,
+} from '@archipelago/platform-storage';
 import { IngestMetrics } from './ingest.metrics';
 import { IngestRepository } from './ingest.repository';
 import { CONSUMER, OBJECT_STORE } from './ingest.tokens';
@@ -90,8 +108,13 @@ export class IngestService {
       const all = performance.now() - started;
       this.metrics.indexed(result, { all: all / 1000, read: (read - started) / 1000 }, a.sealedAt);
       this.logger.info('pack indexed', {
-        packId: a.packId, entries: a.entries, instances: result.newInstances, duplicates: result.duplicates,
-        differences: result.differences, ms: Math.round(all), parseMs: Math.round(result.parseSeconds * 1000),
+        packId: a.packId,
+        entries: a.entries,
+        instances: result.newInstances,
+        duplicates: result.duplicates,
+        differences: result.differences,
+        ms: Math.round(all),
+        parseMs: Math.round(result.parseSeconds * 1000),
       });
     }
     return { outcome: 'indexed' };
@@ -103,7 +126,8 @@ export class IngestService {
     }
     const stat = await this.store.stat(a.key);
     if (stat === null) throw new PackDamagedError('pack-missing', 'not in the object store');
-    if (stat.bytes !== a.bytes) throw new PackDamagedError('pack-damaged', `${stat.bytes} bytes are stored, ${a.bytes} were announced`);
+    if (stat.bytes !== a.bytes)
+      throw new PackDamagedError('pack-damaged', `${stat.bytes} bytes are stored, ${a.bytes} were announced`);
     const tail = await PackTail.parse(await this.store.readRange(a.key, a.tailOffset, a.bytes), a.bytes);
     if (tail.index.packId !== a.packId || tail.sha256 !== a.sha256) {
       throw new PackDamagedError('pack-damaged', 'the stored pack is not the one announced');
@@ -144,8 +168,12 @@ export class IngestService {
         ...common,
         contract: InstanceStored,
         payload: {
-          packId: a.packId, studyId: study.studyId, seriesIds: study.seriesIds, instances: study.newInstances,
-          origin: study.origin, source: study.source,
+          packId: a.packId,
+          studyId: study.studyId,
+          seriesIds: study.seriesIds,
+          instances: study.newInstances,
+          origin: study.origin,
+          source: study.source,
         },
       }),
       outboxEvent({ ...common, contract: StudyUpdated, payload: { studyId: study.studyId, revision: study.revision } }),
@@ -157,8 +185,10 @@ export class IngestService {
     if (error instanceof PackDamagedError && error.code === 'pack-missing') {
       return { outcome: 'resend', code: error.code, reason: error.message };
     }
-    if (error instanceof ObjectNotFoundError) return { outcome: 'resend', code: 'pack-missing', reason: 'not in the object store' };
-    const damaged = error instanceof PackDamagedError || error instanceof ObjectRangeError || error instanceof PackFormatError;
+    if (error instanceof ObjectNotFoundError)
+      return { outcome: 'resend', code: 'pack-missing', reason: 'not in the object store' };
+    const damaged =
+      error instanceof PackDamagedError || error instanceof ObjectRangeError || error instanceof PackFormatError;
     if (!damaged) throw error;
     return this.quarantine(a, error.code, error.message, false);
   }
@@ -166,7 +196,11 @@ export class IngestService {
   /** Damage in the store heals by sending again; a pack that stays unreadable, or cannot be indexed, needs a person. */
   private async quarantine(a: PackSealedV1, code: string, reason: string, certain: boolean): Promise<Answer> {
     const quarantined = await this.repository.noteUnreadable(a, code, reason, certain);
-    this.logger.error(quarantined ? 'pack quarantined' : 'pack damaged in the store, asked for again', { packId: a.packId, code, key: a.key });
+    this.logger.error(quarantined ? 'pack quarantined' : 'pack damaged in the store, asked for again', {
+      packId: a.packId,
+      code,
+      key: a.key,
+    });
     return { outcome: quarantined ? 'rejected' : 'resend', code, reason };
   }
 }

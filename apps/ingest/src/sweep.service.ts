@@ -4,7 +4,13 @@ import type { PackSealedV1, SweepStartV1 } from '@archipelago/contracts';
 import { PackError, PackReader, type PackSource } from '@archipelago/pack';
 import { Leases } from '@archipelago/platform-bus';
 import { classifyError, Logger, TransientError } from '@archipelago/platform-service';
-import { ObjectDamagedError, ObjectNotFoundError, ObjectRangeError, type ObjectInfo, type ObjectStore } from '@archipelago/platform-storage';
+import {
+  ObjectDamagedError,
+  ObjectNotFoundError,
+  ObjectRangeError,
+  type ObjectInfo,
+  type ObjectStore,
+} from '@archipelago/platform-storage';
 import { AnswerService } from './answer.service';
 import { ingestConfig, type IngestConfig } from './ingest.config';
 import { IngestMetrics } from './ingest.metrics';
@@ -90,12 +96,25 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
     await this.findMissing(since, result, signal);
     await this.repository.sweepFinished(id, result);
     for (const [name, value] of Object.entries(result)) this.metrics.sweep.inc({ result: name }, value as number);
-    this.logger.info('sweep finished', { verified: result.verified, unknown: result.ingested, missing: result.missing, damaged: result.damaged });
+    this.logger.info('sweep finished', {
+      verified: result.verified,
+      unknown: result.ingested,
+      missing: result.missing,
+      damaged: result.damaged,
+    });
     return result;
   }
 
-  private async lookAt(batch: ObjectInfo[], options: SweepStartV1, result: SweepResult, signal: AbortSignal): Promise<void> {
-    const known = await this.repository.placesOf(this.store.name, batch.map((info) => info.key));
+  private async lookAt(
+    batch: ObjectInfo[],
+    options: SweepStartV1,
+    result: SweepResult,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const known = await this.repository.placesOf(
+      this.store.name,
+      batch.map((info) => info.key),
+    );
     const sound: string[] = [];
     for (const info of batch) {
       if (signal.aborted) throw new TransientError('sweep-stopped', 'the sweep was stopped');
@@ -119,7 +138,8 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
       await reader.verify(place.sha256);
       return true;
     } catch (error) {
-      if (error instanceof PackError || error instanceof ObjectRangeError || error instanceof ObjectDamagedError) return false;
+      if (error instanceof PackError || error instanceof ObjectRangeError || error instanceof ObjectDamagedError)
+        return false;
       throw error;
     }
   }
@@ -131,8 +151,17 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
     try {
       const { index, tail } = await PackReader.open(this.source(info));
       announcement = {
-        packId: index.packId, edgeId: index.edgeId, site: index.site, store: this.store.name, key: info.key, bytes: info.bytes,
-        tailOffset: tail.footer.tailOffset, entries: index.entries.length, sha256: tail.sha256, sealedAt: index.sealedAt, attempt: 1,
+        packId: index.packId,
+        edgeId: index.edgeId,
+        site: index.site,
+        store: this.store.name,
+        key: info.key,
+        bytes: info.bytes,
+        tailOffset: tail.footer.tailOffset,
+        entries: index.entries.length,
+        sha256: tail.sha256,
+        sealedAt: index.sealedAt,
+        attempt: 1,
       };
     } catch (error) {
       if (error instanceof ObjectNotFoundError) return;
@@ -167,7 +196,11 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async askAgain(place: StoredPlace, code: string): Promise<void> {
     await this.repository.markMissing(this.store.name, place.key);
-    this.logger.error('a stored pack is missing or damaged, asked for again', { packId: place.packId, edgeId: place.edgeId, code });
+    this.logger.error('a stored pack is missing or damaged, asked for again', {
+      packId: place.packId,
+      edgeId: place.edgeId,
+      code,
+    });
     await this.answers.send({ packId: place.packId, edgeId: place.edgeId, outcome: 'resend', code }, place.site);
   }
 

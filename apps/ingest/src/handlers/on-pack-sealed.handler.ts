@@ -23,7 +23,10 @@ export class OnPackSealedHandler {
       await this.answers.send(answer, announcement.site);
     } catch (error) {
       const { packId, edgeId } = announcement;
-      await this.answers.send({ packId, edgeId, outcome: 'pending', code: classifyError(error).code }, announcement.site);
+      await this.answers.send(
+        { packId, edgeId, outcome: 'pending', code: classifyError(error).code },
+        announcement.site,
+      );
       throw error;
     }
   }

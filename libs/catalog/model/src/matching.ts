@@ -15,7 +15,8 @@ const NUMBER_VRS = new Set(['IS', 'DS', 'US', 'SS', 'UL', 'SL', 'FL', 'FD', 'SV'
 const EMPTY_VALUE = '""';
 
 /** Names of PS3.4 C.2.2.2. */
-export type MatchingType = 'single value' | 'list of UID' | 'wildcard' | 'range' | 'date time' | 'sequence' | 'empty value';
+export type MatchingType =
+  'single value' | 'list of UID' | 'wildcard' | 'range' | 'date time' | 'sequence' | 'empty value';
 
 /** How a key of this VR can be matched, beside universal matching, which every key has. For the conformance statement. */
 export function matchingTypes(vr: string): MatchingType[] {
@@ -41,7 +42,9 @@ export function textPattern(value: string, wildcards = true): TextPattern {
 
 function nameTest(value: string, fuzzy: boolean): ValueTest | null {
   if (fuzzy) {
-    const words = foldText(value).split(/[\s^,.=*?]+/u).filter((word) => word !== '');
+    const words = foldText(value)
+      .split(/[\s^,.=*?]+/u)
+      .filter((word) => word !== '');
     return words.length > 0 ? { test: 'words', words: words.slice(0, 8) } : null;
   }
   const groups = value.split('=').slice(0, 3);
@@ -108,7 +111,8 @@ function valueTest(vr: string, value: string, fuzzy: boolean): ValueTest | null 
 
 function sequenceMatching(attribute: QueryAttribute, key: QueryKey, fuzzy: boolean): Matching {
   const items = key.items ?? [];
-  if (items.length === 0) return key.values.includes(EMPTY_VALUE) ? { kind: 'sequence', attribute, inner: [], empty: true } : 'universal';
+  if (items.length === 0)
+    return key.values.includes(EMPTY_VALUE) ? { kind: 'sequence', attribute, inner: [], empty: true } : 'universal';
   // PS3.4 C.2.2.2.6: the sequence of a request has one item
   if (items.length > 1) return 'unsupported';
   const inner: Predicate[] = [];

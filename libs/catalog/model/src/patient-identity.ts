@@ -13,7 +13,22 @@ export interface IdentityRules {
 }
 
 export const DEFAULT_IDENTITY_RULES: IdentityRules = {
-  sharedPatientIds: ['UNKNOWN', 'UNKNOW', 'NONE', 'N/A', 'NA', 'ANONYMOUS', 'ANON', '?', '0', '00', '000', '0000', '00000', '000000'],
+  sharedPatientIds: [
+    'UNKNOWN',
+    'UNKNOW',
+    'NONE',
+    'N/A',
+    'NA',
+    'ANONYMOUS',
+    'ANON',
+    '?',
+    '0',
+    '00',
+    '000',
+    '0000',
+    '00000',
+    '000000',
+  ],
 };
 
 export function isSharedPatientId(patientId: string, rules: IdentityRules): boolean {

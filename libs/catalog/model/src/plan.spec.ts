@@ -10,7 +10,10 @@ import { foldName, sanitise } from './text';
 import type { SearchV1 } from '@archipelago/contracts';
 
 const PRINCIPAL = { kind: 'peer' as const, site: 'main', name: 'WS' };
-const plan = (keys: { tag: string; vr: string; values: string[] }[], more: Partial<SearchV1> = {}): ReturnType<typeof planSearch> =>
+const plan = (
+  keys: { tag: string; vr: string; values: string[] }[],
+  more: Partial<SearchV1> = {},
+): ReturnType<typeof planSearch> =>
   planSearch({ principal: PRINCIPAL, model: 'study-root', level: 'STUDY', keys, ...more });
 
 describe('text', () => {
@@ -26,7 +29,13 @@ describe('text', () => {
 });
 
 describe('dates and times', () => {
-  it.each([['20260229', 20260229], ['2026.01.02', 20260102], ['20261301', null], ['2026', null], ["'", null]])('date %s', (text, expected) => {
+  it.each([
+    ['20260229', 20260229],
+    ['2026.01.02', 20260102],
+    ['20261301', null],
+    ['2026', null],
+    ["'", null],
+  ])('date %s', (text, expected) => {
     expect(parseDate(text)).toBe(expected);
   });
   it('knows the precision of a time', () => {
@@ -34,74 +43,123 @@ describe('dates and times', () => {
     expect(parseTimeSpan('235960.5')).toMatchObject({ from: 86_400_500_000 });
     expect(parseTimeSpan('2460')).toBeNull();
   });
-  it('knows the precision of a date time', () => expect(parseDateTimeSpan('202601+0100')).toEqual({ from: '20260101000000000000', to: '20260131235959999999' }));
+  it('knows the precision of a date time', () =>
+    expect(parseDateTimeSpan('202601+0100')).toEqual({ from: '20260101000000000000', to: '20260131235959999999' }));
 });
 
 describe('planSearch', () => {
   it('tells universal, unsupported and below-level keys apart', () => {
     const result = plan([
-      { tag: '00100010', vr: 'PN', values: ['*'] }, { tag: '00080020', vr: 'DA', values: ['2026*'] }, { tag: '00080060', vr: 'CS', values: ['CT'] },
-      { tag: '00080052', vr: 'CS', values: ['STUDY'] }, { tag: '00991234', vr: 'LO', values: [] },
+      { tag: '00100010', vr: 'PN', values: ['*'] },
+      { tag: '00080020', vr: 'DA', values: ['2026*'] },
+      { tag: '00080060', vr: 'CS', values: ['CT'] },
+      { tag: '00080052', vr: 'CS', values: ['STUDY'] },
+      { tag: '00991234', vr: 'LO', values: [] },
     ]);
     expect(result.predicates).toEqual([]);
     expect(result.unsupported).toEqual(['00080020', '00080060', '00991234']);
     expect(result.returns.map((one) => one.key)).toEqual(['00100010', '00080020']);
   });
   it('combines date and time only when negotiated', () => {
-    const keys = [{ tag: '00080020', vr: 'DA', values: ['20260101-20260102'] }, { tag: '00080030', vr: 'TM', values: ['10-'] }];
+    const keys = [
+      { tag: '00080020', vr: 'DA', values: ['20260101-20260102'] },
+      { tag: '00080030', vr: 'TM', values: ['10-'] },
+    ];
     expect(plan(keys).predicates.map((one) => one.kind)).toEqual(['value', 'value']);
-    expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([{ kind: 'combined', from: 2026010136000000000n }]);
+    expect(plan(keys, { combinedDateTime: true }).predicates).toMatchObject([
+      { kind: 'combined', from: 2026010136000000000n },
+    ]);
   });
 });
 
 describe('SharedLevels', () => {
   const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.2' };
   const header = (more: Record<string, string> = {}) => {
-    const plain = { '0020000D': '1.5', '0020000E': '1.6', '00100020': 'P1', '00100010': 'Doe^J', '00080060': 'CT', '00200013': '1', ...more };
-    return jsonHeaderView(Object.fromEntries(Object.entries(plain).map(([tag, value]) => [tag, { vr: 'LO', Value: [value] }])));
+    const plain = {
+      '0020000D': '1.5',
+      '0020000E': '1.6',
+      '00100020': 'P1',
+      '00100010': 'Doe^J',
+      '00080060': 'CT',
+      '00200013': '1',
+      ...more,
+    };
+    return jsonHeaderView(
+      Object.fromEntries(Object.entries(plain).map(([tag, value]) => [tag, { vr: 'LO', Value: [value] }])),
+    );
   };
   it('projects once what is the same, and gives what projecting each header gives', () => {
     const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
     const headers = [
-      header(), header({ '00200013': '2' }), header({ '0020000E': '1.7' }), header({ '00100010': 'Doe^K' }), header({ '00100020': 'P2' }),
-      header({ '0020000D': '1.8' }), header({ '00080060': 'MR' }),
+      header(),
+      header({ '00200013': '2' }),
+      header({ '0020000E': '1.7' }),
+      header({ '00100010': 'Doe^K' }),
+      header({ '00100020': 'P2' }),
+      header({ '0020000D': '1.8' }),
+      header({ '00080060': 'MR' }),
     ];
     const together = headers.map((view) => projectInstance(entry, view, { levels }));
     expect(together).toEqual(headers.map((view) => projectInstance(entry, view)));
     const [one, two, series, name, id, study, modality] = together;
-    expect([two?.patient === one?.patient, two?.study === one?.study, two?.series === one?.series]).toEqual([true, true, true]);
-    expect([series?.study === one?.study, series?.series === one?.series]).toEqual([true, false]);
-    expect([name?.patient === one?.patient, id?.patient === one?.patient, study?.study === one?.study, modality?.series === one?.series]).toEqual([
-      false, false, false, false,
+    expect([two?.patient === one?.patient, two?.study === one?.study, two?.series === one?.series]).toEqual([
+      true,
+      true,
+      true,
     ]);
+    expect([series?.study === one?.study, series?.series === one?.series]).toEqual([true, false]);
+    expect([
+      name?.patient === one?.patient,
+      id?.patient === one?.patient,
+      study?.study === one?.study,
+      modality?.series === one?.series,
+    ]).toEqual([false, false, false, false]);
   });
   it('keeps the issuers of two sources apart', () => {
     const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
-    const issuers = ['NORTH', 'SOUTH'].map((defaultIssuer) => projectInstance(entry, header(), { levels, defaultIssuer }).patient?.identity.issuer);
+    const issuers = ['NORTH', 'SOUTH'].map(
+      (defaultIssuer) => projectInstance(entry, header(), { levels, defaultIssuer }).patient?.identity.issuer,
+    );
     expect(issuers).toEqual(['NORTH', 'SOUTH']);
   });
   it('never keeps more than its bound', () => {
     const levels = new SharedLevels(DEFAULT_ATTRIBUTES);
-    for (let i = 0; i < 2_000; i++) projectInstance(entry, header({ '0020000D': `1.${i + 1}`, '0020000E': `2.${i + 1}` }), { levels });
+    for (let i = 0; i < 2_000; i++)
+      projectInstance(entry, header({ '0020000D': `1.${i + 1}`, '0020000E': `2.${i + 1}` }), { levels });
     expect(levels.size).toBeLessThanOrEqual(512);
   });
 });
 
 describe('configuredAttributes', () => {
   it('keeps, matches and returns what archipelago.yaml adds, at its level', () => {
-    const attributes = configuredAttributes([{ keyword: 'TransmitCoilName', level: 'SERIES' }, { keyword: 'SmallestImagePixelValue', level: 'IMAGE' }]);
+    const attributes = configuredAttributes([
+      { keyword: 'TransmitCoilName', level: 'SERIES' },
+      { keyword: 'SmallestImagePixelValue', level: 'IMAGE' },
+    ]);
     const header = jsonHeaderView({ '00181251': { vr: 'SH', Value: ['BODY'] }, '00280106': { vr: 'US', Value: [7] } });
     const entry = { sopInstanceUid: '1.2', sopClassUid: '1.2.840.10008.5.1.4.1.1.4' };
-    expect(projectInstance(entry, header, { attributes }).series?.attributes['00181251']).toEqual({ vr: 'SH', Value: ['BODY'] });
-    expect(projectInstance(entry, header, { attributes }).instance.attributes['00280106']).toEqual({ vr: 'US', Value: [7] });
+    expect(projectInstance(entry, header, { attributes }).series?.attributes['00181251']).toEqual({
+      vr: 'SH',
+      Value: ['BODY'],
+    });
+    expect(projectInstance(entry, header, { attributes }).instance.attributes['00280106']).toEqual({
+      vr: 'US',
+      Value: [7],
+    });
     expect(projectInstance(entry, header).series?.attributes['00181251']).toBeUndefined();
     const keys = [{ tag: '00181251', vr: 'SH', values: ['BO*'] }];
     const principal = { kind: 'peer' as const, site: 'main', name: 'A' };
-    expect(planSearch({ principal, model: 'study-root', level: 'SERIES', keys }, attributes)).toMatchObject({ unsupported: [], predicates: [{ kind: 'value' }] });
+    expect(planSearch({ principal, model: 'study-root', level: 'SERIES', keys }, attributes)).toMatchObject({
+      unsupported: [],
+      predicates: [{ kind: 'value' }],
+    });
     expect(planSearch({ principal, model: 'study-root', level: 'SERIES', keys }).unsupported).toEqual(['00181251']);
   });
   it('names every keyword that cannot be', () => {
-    const lines = ['NoSuchThing', 'PixelData', 'ProcedureCodeSequence'].map((keyword) => ({ keyword, level: 'STUDY' as const }));
+    const lines = ['NoSuchThing', 'PixelData', 'ProcedureCodeSequence'].map((keyword) => ({
+      keyword,
+      level: 'STUDY' as const,
+    }));
     expect(() => configuredAttributes(lines)).toThrow(/NoSuchThing.*PixelData.*ProcedureCodeSequence/);
   });
 });
@@ -139,7 +197,11 @@ describe('projectInstance', () => {
     expect(filed(['1.5', '']).series).not.toBe(alone.series);
   });
   it('makes one identity per study of shared ids', () => {
-    expect(localIdentity('N', 'unknown ', '1.2', DEFAULT_IDENTITY_RULES)).toEqual({ issuer: 'N', patientId: 'unknown', scope: '1.2' });
+    expect(localIdentity('N', 'unknown ', '1.2', DEFAULT_IDENTITY_RULES)).toEqual({
+      issuer: 'N',
+      patientId: 'unknown',
+      scope: '1.2',
+    });
     expect(localIdentity('N', 'A1', '1.2', DEFAULT_IDENTITY_RULES).scope).toBe('');
   });
 });

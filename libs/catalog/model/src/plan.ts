@@ -16,12 +16,27 @@ export interface SearchPlan {
 }
 
 /** Of the request itself, answered by the service that speaks the protocol (PS3.4 C.4.1.1.3). */
-const CONTROL_KEYS = new Set(['00080005', '00080052', '00080053', '00080054', '00080056', '00080201', '00880130', '00880140']);
+const CONTROL_KEYS = new Set([
+  '00080005',
+  '00080052',
+  '00080053',
+  '00080054',
+  '00080056',
+  '00080201',
+  '00880130',
+  '00880140',
+]);
 
 /** Date and time attributes that combine (PS3.4 C.2.2.2.5.4), by tag. */
 const COMBINABLE: Record<string, string> = {
-  '00080020': '00080030', '00080021': '00080031', '00080022': '00080032', '00080023': '00080033',
-  '00080012': '00080013', '00100030': '00100032', '00400244': '00400245', '00400250': '00400251',
+  '00080020': '00080030',
+  '00080021': '00080031',
+  '00080022': '00080032',
+  '00080023': '00080033',
+  '00080012': '00080013',
+  '00100030': '00100032',
+  '00400244': '00400245',
+  '00400250': '00400251',
 };
 
 interface Draft {
@@ -59,7 +74,9 @@ function combine(predicates: Predicate[]): Predicate[] {
     if (!dates || !times || date?.kind !== 'value' || time?.kind !== 'value') continue;
     gone.add(date).add(time);
     combined.push({
-      kind: 'combined', date: date.attribute, time: time.attribute,
+      kind: 'combined',
+      date: date.attribute,
+      time: time.attribute,
       ...(dates.from === undefined ? {} : { from: combineDateTime(dates.from, times.from ?? 0) }),
       ...(dates.to === undefined ? {} : { to: combineDateTime(dates.to, times.to ?? MICROSECONDS_PER_DAY - 1) }),
     });
@@ -76,5 +93,11 @@ export function planSearch(search: SearchV1, attributes: AttributeSet = DEFAULT_
   const draft: Draft = { predicates: [], returns: [], unsupported: [] };
   for (const key of search.keys as QueryKey[]) planKey(draft, key, search, attributes);
   const predicates = search.combinedDateTime === true ? combine(draft.predicates) : draft.predicates;
-  return { model: search.model, level: search.level, predicates, returns: draft.returns, unsupported: [...new Set(draft.unsupported)] };
+  return {
+    model: search.model,
+    level: search.level,
+    predicates,
+    returns: draft.returns,
+    unsupported: [...new Set(draft.unsupported)],
+  };
 }

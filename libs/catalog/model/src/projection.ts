@@ -79,10 +79,21 @@ export interface ProjectionOptions {
 }
 
 const T = {
-  PatientName: 0x00100010, PatientID: 0x00100020, Issuer: 0x00100021, BirthDate: 0x00100030, Sex: 0x00100040,
-  StudyInstanceUID: 0x0020000d, StudyDate: 0x00080020, StudyTime: 0x00080030, AccessionNumber: 0x00080050,
-  SeriesInstanceUID: 0x0020000e, Modality: 0x00080060, SeriesNumber: 0x00200011, InstanceNumber: 0x00200013,
-  SOPInstanceUID: 0x00080018, SOPClassUID: 0x00080016,
+  PatientName: 0x00100010,
+  PatientID: 0x00100020,
+  Issuer: 0x00100021,
+  BirthDate: 0x00100030,
+  Sex: 0x00100040,
+  StudyInstanceUID: 0x0020000d,
+  StudyDate: 0x00080020,
+  StudyTime: 0x00080030,
+  AccessionNumber: 0x00080050,
+  SeriesInstanceUID: 0x0020000e,
+  Modality: 0x00080060,
+  SeriesNumber: 0x00200011,
+  InstanceNumber: 0x00200013,
+  SOPInstanceUID: 0x00080018,
+  SOPClassUID: 0x00080016,
 } as const;
 
 const NUMBER_VRS = new Set(['IS', 'DS', 'US', 'SS', 'UL', 'SL', 'FL', 'FD', 'SV', 'UV']);
@@ -198,9 +209,15 @@ export function projectInstance(entry: EntryIdentity, view: HeaderView, options:
   if (apart) return { patient: null, study: null, series: null, instance, filedAsGiven: true };
   const filed = filing(first(view, T.StudyInstanceUID), first(view, T.SeriesInstanceUID), entry);
   return {
-    patient: levels.share('PATIENT', view, [filed.studyInstanceUid, full.defaultIssuer], () => projectPatient(view, filed.studyInstanceUid, full)),
-    study: levels.share('STUDY', view, [filed.studyInstanceUid], () => projectStudy(view, filed.studyInstanceUid, full.attributes)),
-    series: levels.share('SERIES', view, [filed.seriesInstanceUid], () => projectSeries(view, filed.seriesInstanceUid, full.attributes)),
+    patient: levels.share('PATIENT', view, [filed.studyInstanceUid, full.defaultIssuer], () =>
+      projectPatient(view, filed.studyInstanceUid, full),
+    ),
+    study: levels.share('STUDY', view, [filed.studyInstanceUid], () =>
+      projectStudy(view, filed.studyInstanceUid, full.attributes),
+    ),
+    series: levels.share('SERIES', view, [filed.seriesInstanceUid], () =>
+      projectSeries(view, filed.seriesInstanceUid, full.attributes),
+    ),
     instance,
     filedAsGiven: filed.given,
   };

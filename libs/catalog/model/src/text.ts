@@ -17,11 +17,25 @@ export function wellFormed(value: string): string {
 
 /** Letters that NFKD does not take apart, by their usual plain writing. */
 const PLAIN: Record<string, string> = {
-  ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', þ: 'th', ł: 'l', ħ: 'h', ı: 'i', ŋ: 'n', ŧ: 't', ĸ: 'k', ſ: 's',
+  ß: 'ss',
+  æ: 'ae',
+  œ: 'oe',
+  ø: 'o',
+  đ: 'd',
+  ð: 'd',
+  þ: 'th',
+  ł: 'l',
+  ħ: 'h',
+  ı: 'i',
+  ŋ: 'n',
+  ŧ: 't',
+  ĸ: 'k',
+  ſ: 's',
   ς: 'σ',
 };
 const PLAIN_LETTERS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
 /** Combining marks of Latin, Greek and Cyrillic; those of Japanese and the Indic scripts carry meaning and stay. */
+// eslint-disable-next-line no-misleading-character-class -- the marks themselves are meant
 const ACCENTS = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]/g;
 // eslint-disable-next-line no-control-regex
 const ASCII = /^[\x20-\x7e]*$/;
@@ -58,6 +72,9 @@ export function foldName(value: string): NameGroups {
 
 /** Words of a folded name for fuzzy matching, each with a space before it: ' doe john'. */
 export function nameWords(groups: readonly string[]): string {
-  const words = groups.join(' ').split(/[\s^,.=]+/u).filter((word) => word !== '');
+  const words = groups
+    .join(' ')
+    .split(/[\s^,.=]+/u)
+    .filter((word) => word !== '');
   return words.map((word) => ` ${word}`).join('');
 }

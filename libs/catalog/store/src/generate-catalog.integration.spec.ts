@@ -19,14 +19,29 @@ afterAll(async () => {
   await server?.stop();
 });
 
-async function timed(tag: string, vr: string, value: (i: number) => string, rounds: number): Promise<{ p95: number; max: number; rows: number }> {
+async function timed(
+  tag: string,
+  vr: string,
+  value: (i: number) => string,
+  rounds: number,
+): Promise<{ p95: number; max: number; rows: number }> {
   const runner = new QueryRunner(db);
   const times: number[] = [];
   let rows = 0;
   for (let i = 0; i < rounds; i++) {
-    const keys = [{ tag, vr, values: [value(i)] }, ...['00100010', '00080050', '00081030', '00080061', '00201208'].filter((t) => t !== tag).map((t) => ({ tag: t, vr: 'LO', values: [] }))];
+    const keys = [
+      { tag, vr, values: [value(i)] },
+      ...['00100010', '00080050', '00081030', '00080061', '00201208']
+        .filter((t) => t !== tag)
+        .map((t) => ({ tag: t, vr: 'LO', values: [] })),
+    ];
     const started = performance.now();
-    const reply = await search(runner, { principal: { kind: 'peer', site: 'main', name: 'B' }, model: 'study-root', level: 'STUDY', keys });
+    const reply = await search(runner, {
+      principal: { kind: 'peer', site: 'main', name: 'B' },
+      model: 'study-root',
+      level: 'STUDY',
+      keys,
+    });
     times.push(performance.now() - started);
     rows += reply.matches.length;
   }
@@ -40,7 +55,12 @@ it('answers the usual queries over the generated catalog through its indexes', a
   const figures = {
     patientId: await timed('00100020', 'LO', (i) => `G${Math.floor(n(i) / 3)}`, 60),
     accession: await timed('00080050', 'SH', (i) => `ACC${n(i)}`, 60),
-    dateRange: await timed('00080020', 'DA', (i) => `2019${String(1 + (i % 12)).padStart(2, '0')}01-2019${String(1 + (i % 12)).padStart(2, '0')}28`, 60),
+    dateRange: await timed(
+      '00080020',
+      'DA',
+      (i) => `2019${String(1 + (i % 12)).padStart(2, '0')}01-2019${String(1 + (i % 12)).padStart(2, '0')}28`,
+      60,
+    ),
     namePrefix: await timed('00100010', 'PN', (i) => `garcia${String(n(i) % 4000).padStart(4, '0')}*`, 60),
     broadName: await timed('00100010', 'PN', () => 'm*', 20),
     broadDate: await timed('00080020', 'DA', () => '20000101-', 20),

@@ -8,8 +8,42 @@ export interface GenerateOptions {
   from?: number;
 }
 
-const FAMILIES = ['Smith', 'Müller', 'Garcia', 'Nguyen', 'Kowalski', 'Rossi', 'Dubois', 'Jansen', 'Novak', 'Silva', 'Yilmaz', 'Kim', 'Ivanov', 'Hansen', 'Costa', 'Wagner'];
-const GIVEN = ['Anna', 'John', 'Maria', 'Peter', 'Elena', 'Luca', 'Sofia', 'Karl', 'Ines', 'Tom', 'Lea', 'Max', 'Nora', 'Paul', 'Rita', 'Ugo'];
+const FAMILIES = [
+  'Smith',
+  'Müller',
+  'Garcia',
+  'Nguyen',
+  'Kowalski',
+  'Rossi',
+  'Dubois',
+  'Jansen',
+  'Novak',
+  'Silva',
+  'Yilmaz',
+  'Kim',
+  'Ivanov',
+  'Hansen',
+  'Costa',
+  'Wagner',
+];
+const GIVEN = [
+  'Anna',
+  'John',
+  'Maria',
+  'Peter',
+  'Elena',
+  'Luca',
+  'Sofia',
+  'Karl',
+  'Ines',
+  'Tom',
+  'Lea',
+  'Max',
+  'Nora',
+  'Paul',
+  'Rita',
+  'Ugo',
+];
 const BATCH = 50_000;
 
 /** Pseudo-random non-negative integer of a study number and a purpose. */
@@ -26,7 +60,8 @@ const BASE = `
 
 const FOLDED = `lower(translate(name, 'üÜ', 'uU'))`;
 const UID = (n: string): string => `'1.2.826.0.1.3680043.10.999.' || $3::bigint || '.' || ${n}`;
-const element = (vr: string, value: string): string => `jsonb_build_object('vr', '${vr}', 'Value', jsonb_build_array(${value}))`;
+const element = (vr: string, value: string): string =>
+  `jsonb_build_object('vr', '${vr}', 'Value', jsonb_build_array(${value}))`;
 
 const PATIENTS = `
   INSERT INTO patient (patient_id, issuer, scope, name_alphabetic, name_words, birth_date, sex, attributes, studies, series, instances)

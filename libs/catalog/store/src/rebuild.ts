@@ -14,19 +14,28 @@ async function makeShadow(client: SqlClient): Promise<void> {
   await client.query('LOCK TABLE patient, study, series, instance IN SHARE ROW EXCLUSIVE MODE');
   await client.query(`DROP SCHEMA IF EXISTS ${SHADOW} CASCADE`);
   await client.query(`CREATE SCHEMA ${SHADOW}`);
-  for (const table of TABLES) await client.query(`CREATE TABLE ${SHADOW}.${table} (LIKE public.${table} INCLUDING ALL)`);
+  for (const table of TABLES)
+    await client.query(`CREATE TABLE ${SHADOW}.${table} (LIKE public.${table} INCLUDING ALL)`);
   await client.query(`SET LOCAL search_path = ${SHADOW}, public`);
 }
 
 async function replay(client: SqlClient, load: LoadPack): Promise<number> {
   const { rows: packs } = await client.query<{ id: string; packId: string; store: string; key: string }>(
     `SELECT DISTINCT ON (p.indexed_order) p.id::text, p.pack_id::text AS "packId", l.store, l.key FROM pack p JOIN pack_location l ON l.pack = p.id
-     WHERE p.indexed_order IS NOT NULL ORDER BY p.indexed_order, (l.missing_at IS NULL) DESC`);
+     WHERE p.indexed_order IS NOT NULL ORDER BY p.indexed_order, (l.missing_at IS NULL) DESC`,
+  );
   for (const pack of packs) {
     const input = await load(pack);
-    const { rows: held } = await client.query<{ ordinal: number }>('SELECT ordinal FROM pack_entry WHERE pack = $1 AND same_as IS NULL', [pack.id]);
+    const { rows: held } = await client.query<{ ordinal: number }>(
+      'SELECT ordinal FROM pack_entry WHERE pack = $1 AND same_as IS NULL',
+      [pack.id],
+    );
     const skip = new Set(held.map((row) => row.ordinal));
-    const entries = await projectPack(client, input, input.index.entries.filter((entry) => !skip.has(entry.ordinal)));
+    const entries = await projectPack(
+      client,
+      input,
+      input.index.entries.filter((entry) => !skip.has(entry.ordinal)),
+    );
     await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
   }
   return packs.length;
@@ -50,15 +59,23 @@ const IDS = [
 
 async function columnsOf(client: SqlClient, table: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
-    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position", [table]);
+    "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position",
+    [table],
+  );
   return rows.map((row) => row.name);
 }
 
-async function copyBack(client: SqlClient, table: string, joins: string, replaced: Record<string, string>): Promise<void> {
+async function copyBack(
+  client: SqlClient,
+  table: string,
+  joins: string,
+  replaced: Record<string, string>,
+): Promise<void> {
   const columns = await columnsOf(client, table);
   await client.query(
     `INSERT INTO public.${table} (${columns.join(', ')}) SELECT ${columns.map((column) => replaced[column] ?? `n.${column}`).join(', ')}
-     FROM ${SHADOW}.${table} n ${joins}`);
+     FROM ${SHADOW}.${table} n ${joins}`,
+  );
 }
 
 /**
@@ -71,17 +88,34 @@ export async function rebuildPresentation(client: SqlClient, load: LoadPack): Pr
   const packs = await replay(client, load);
   for (const sql of IDS) await client.query(sql);
   for (const table of TABLES) await client.query(`DELETE FROM public.${table}`);
-  await copyBack(client, 'patient', 'JOIN id_patient k ON k.new_id = n.id', { id: 'k.id', labels: 'coalesce(k.labels, n.labels)' });
+  await copyBack(client, 'patient', 'JOIN id_patient k ON k.new_id = n.id', {
+    id: 'k.id',
+    labels: 'coalesce(k.labels, n.labels)',
+  });
   await copyBack(client, 'study', 'JOIN id_study k ON k.new_id = n.id JOIN id_patient p ON p.new_id = n.patient', {
-    id: 'k.id', patient: 'p.id', labels: 'coalesce(k.labels, n.labels)', revision: 'k.revision',
+    id: 'k.id',
+    patient: 'p.id',
+    labels: 'coalesce(k.labels, n.labels)',
+    revision: 'k.revision',
   });
   await copyBack(client, 'series', 'JOIN id_series k ON k.new_id = n.id JOIN id_study s ON s.new_id = n.study', {
-    id: 'k.id', study: 's.id', labels: 'coalesce(k.labels, n.labels)', revision: 'k.revision',
+    id: 'k.id',
+    study: 's.id',
+    labels: 'coalesce(k.labels, n.labels)',
+    revision: 'k.revision',
   });
-  await copyBack(client, 'instance', `LEFT JOIN id_instance k ON k.sop_instance_uid = n.sop_instance_uid AND k.wire_digest = n.wire_digest
-    LEFT JOIN id_study s ON s.new_id = n.study LEFT JOIN id_series x ON x.new_id = n.series`, {
-    id: 'coalesce(k.id, n.id)', study: 's.id', series: 'x.id', labels: 'coalesce(k.labels, n.labels)',
-  });
+  await copyBack(
+    client,
+    'instance',
+    `LEFT JOIN id_instance k ON k.sop_instance_uid = n.sop_instance_uid AND k.wire_digest = n.wire_digest
+    LEFT JOIN id_study s ON s.new_id = n.study LEFT JOIN id_series x ON x.new_id = n.series`,
+    {
+      id: 'coalesce(k.id, n.id)',
+      study: 's.id',
+      series: 'x.id',
+      labels: 'coalesce(k.labels, n.labels)',
+    },
+  );
   await client.query('SET LOCAL search_path = public');
   await client.query(`DROP SCHEMA ${SHADOW} CASCADE`);
   return packs;

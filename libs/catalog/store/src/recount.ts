@@ -30,16 +30,24 @@ const PATIENT = `
 /** Counts a study anew, with its series and its patient (all studies when no id is given): empty when all sums are right. */
 export async function recount(client: SqlClient, studyId?: string): Promise<WrongSum[]> {
   const { rows } = await client.query<{ study: string; patient: string }>(
-    `SELECT id::text AS study, patient::text FROM study WHERE $1::bigint IS NULL OR id = $1`, [studyId ?? null]);
+    `SELECT id::text AS study, patient::text FROM study WHERE $1::bigint IS NULL OR id = $1`,
+    [studyId ?? null],
+  );
   const studies = rows.map((row) => row.study);
   const patients = [...new Set(rows.map((row) => row.patient))];
-  const { rows: series } = await client.query<{ id: string }>('SELECT id::text FROM series WHERE study = ANY($1)', [studies]);
+  const { rows: series } = await client.query<{ id: string }>('SELECT id::text FROM series WHERE study = ANY($1)', [
+    studies,
+  ]);
   const wrong: WrongSum[] = [];
   const check = async (level: WrongSum['level'], sql: string, ids: string[]): Promise<void> => {
     const found = await client.query<Omit<WrongSum, 'level'>>(sql, [ids]);
     wrong.push(...found.rows.map((row) => ({ level, ...row })));
   };
-  await check('series', SERIES, series.map((row) => row.id));
+  await check(
+    'series',
+    SERIES,
+    series.map((row) => row.id),
+  );
   await check('study', STUDY, studies);
   await check('patient', PATIENT, patients);
   return wrong;

@@ -9,7 +9,12 @@ export class SpecDatabase implements ClientSource {
   private constructor(readonly pool: Pool) {}
 
   static async open(url: string): Promise<SpecDatabase> {
-    const source = new DataSource({ type: 'postgres', url, migrations: CATALOG_SCHEMA.migrations, migrationsTransactionMode: 'each' });
+    const source = new DataSource({
+      type: 'postgres',
+      url,
+      migrations: CATALOG_SCHEMA.migrations,
+      migrationsTransactionMode: 'each',
+    });
     await source.initialize();
     await source.runMigrations();
     await source.destroy();
@@ -47,7 +52,8 @@ export class SpecDatabase implements ClientSource {
   }
 
   async empty(): Promise<void> {
-    await this.rows(`TRUNCATE source, pack, pack_location, pack_entry, source_study, source_series, source_instance, patient, study,
+    await this
+      .rows(`TRUNCATE source, pack, pack_location, pack_entry, source_study, source_series, source_instance, patient, study,
       series, instance, difference, pixel_comparison, tombstone, series_metadata RESTART IDENTITY CASCADE`);
   }
 }

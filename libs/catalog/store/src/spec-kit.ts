@@ -16,11 +16,42 @@ export interface Sample {
 }
 
 const VRS: Record<string, string> = {
-  '00100010': 'PN', '00100020': 'LO', '00100021': 'LO', '00100030': 'DA', '00100040': 'CS', '0020000D': 'UI', '0020000E': 'UI',
-  '00080018': 'UI', '00080016': 'UI', '00080020': 'DA', '00080030': 'TM', '00080050': 'SH', '00080060': 'CS', '00200011': 'IS',
-  '00200013': 'IS', '00081030': 'LO', '00200010': 'SH', '0008103E': 'LO', '00080090': 'PN', '00180050': 'DS', '0008002A': 'DT', '00080022': 'DA',
-  '00080032': 'TM', '00280010': 'US', '00080070': 'LO', '00400275': 'SQ', '00401001': 'SH', '00400009': 'SH', '00080100': 'SH',
-  '00081032': 'SQ', '00101002': 'SQ', '00080080': 'LO', '00720002': 'SH', '00180015': 'CS', '00080021': 'DA', '00080031': 'TM',
+  '00100010': 'PN',
+  '00100020': 'LO',
+  '00100021': 'LO',
+  '00100030': 'DA',
+  '00100040': 'CS',
+  '0020000D': 'UI',
+  '0020000E': 'UI',
+  '00080018': 'UI',
+  '00080016': 'UI',
+  '00080020': 'DA',
+  '00080030': 'TM',
+  '00080050': 'SH',
+  '00080060': 'CS',
+  '00200011': 'IS',
+  '00200013': 'IS',
+  '00081030': 'LO',
+  '00200010': 'SH',
+  '0008103E': 'LO',
+  '00080090': 'PN',
+  '00180050': 'DS',
+  '0008002A': 'DT',
+  '00080022': 'DA',
+  '00080032': 'TM',
+  '00280010': 'US',
+  '00080070': 'LO',
+  '00400275': 'SQ',
+  '00401001': 'SH',
+  '00400009': 'SH',
+  '00080100': 'SH',
+  '00081032': 'SQ',
+  '00101002': 'SQ',
+  '00080080': 'LO',
+  '00720002': 'SH',
+  '00180015': 'CS',
+  '00080021': 'DA',
+  '00080031': 'TM',
 };
 
 export type Plain = { [tag: string]: string | number | null | string[] | Plain[] };
@@ -31,7 +62,10 @@ export function dicom(plain: Plain): DicomJson {
   for (const [tag, value] of Object.entries(plain)) {
     const vr = VRS[tag] ?? 'LO';
     const values = value === null ? [] : Array.isArray(value) ? value : [value];
-    json[tag] = { vr, Value: values.map((one) => (typeof one === 'object' ? dicom(one) : vr === 'PN' ? name(String(one)) : one)) };
+    json[tag] = {
+      vr,
+      Value: values.map((one) => (typeof one === 'object' ? dicom(one) : vr === 'PN' ? name(String(one)) : one)),
+    };
   }
   return json;
 }
@@ -48,12 +82,29 @@ function entryOf(sample: Sample, ordinal: number): PackEntry {
   const header = JSON.stringify(sample.header);
   const uid = (tag: string): string => String(sample.header[tag]?.Value?.[0] ?? '');
   return {
-    ordinal, offset: ordinal * 10_000, length: 9_000, datasetOffset: ordinal * 10_000 + 400, datasetLength: 8_600,
-    wireDigest: sha(`wire ${header} ${sample.pixels ?? ''} ${sample.encoding ?? ''}`), headerDigest: sha(`header ${header}`),
-    headerOffset: 100_000 + ordinal * 500, headerLength: 400, headerRawLength: 900, leftOut: [], pixel: null,
-    origin: sample.origin ?? 'acquired', source: sample.source ?? 'main', callingAeTitle: 'CT1', calledAeTitle: 'ARCHIPELAGO',
-    remoteAddress: '127.0.0.1', site: 'main', receivedAt: '2026-11-20T10:00:00.000Z', sopClassUid: uid('00080016'),
-    sopInstanceUid: uid('00080018'), transferSyntaxUid: '1.2.840.10008.1.2.1', warnings: [],
+    ordinal,
+    offset: ordinal * 10_000,
+    length: 9_000,
+    datasetOffset: ordinal * 10_000 + 400,
+    datasetLength: 8_600,
+    wireDigest: sha(`wire ${header} ${sample.pixels ?? ''} ${sample.encoding ?? ''}`),
+    headerDigest: sha(`header ${header}`),
+    headerOffset: 100_000 + ordinal * 500,
+    headerLength: 400,
+    headerRawLength: 900,
+    leftOut: [],
+    pixel: null,
+    origin: sample.origin ?? 'acquired',
+    source: sample.source ?? 'main',
+    callingAeTitle: 'CT1',
+    calledAeTitle: 'ARCHIPELAGO',
+    remoteAddress: '127.0.0.1',
+    site: 'main',
+    receivedAt: '2026-11-20T10:00:00.000Z',
+    sopClassUid: uid('00080016'),
+    sopInstanceUid: uid('00080018'),
+    transferSyntaxUid: '1.2.840.10008.1.2.1',
+    warnings: [],
   };
 }
 
@@ -66,8 +117,17 @@ export function packOf(samples: Sample[], packId = randomUUID()): IndexPackInput
   const input: IndexPackInput & { compared: number } = {
     compared: 0,
     announcement: {
-      packId, edgeId: EDGE, site: 'main', store: 'fs', key: `packs/main/2026/11/20/${packId}.pack`, bytes: 1_000_000, tailOffset: 100_000,
-      entries: entries.length, sha256: sha(packId), sealedAt: at, attempt: 1,
+      packId,
+      edgeId: EDGE,
+      site: 'main',
+      store: 'fs',
+      key: `packs/main/2026/11/20/${packId}.pack`,
+      bytes: 1_000_000,
+      tailOffset: 100_000,
+      entries: entries.length,
+      sha256: sha(packId),
+      sealedAt: at,
+      attempt: 1,
     },
     index: { format: 1, packId, edgeId: EDGE, site: 'main', createdAt: at, sealedAt: at, entries },
     header: (ordinal) => jsonHeaderView((samples[ordinal] as Sample).header),
@@ -84,8 +144,22 @@ const PIXELS = new Map<string, string>();
 export function ct(study: string, series: number, number: number, more: Plain = {}): DicomJson {
   const root = `1.2.826.0.1.${study}`;
   return dicom({
-    '00080016': '1.2.840.10008.5.1.4.1.1.2', '00080018': `${root}.${series}.${number}`, '0020000D': root, '0020000E': `${root}.${series}`,
-    '00100010': 'Doe^John', '00100020': `P${study}`, '00100030': '19600229', '00100040': 'M', '00080020': '20260115', '00080030': '101530',
-    '00080050': `A${study}`, '00081030': 'Thorax', '00080060': 'CT', '00200011': series, '00200013': number, '0008103E': 'Axial', ...more,
+    '00080016': '1.2.840.10008.5.1.4.1.1.2',
+    '00080018': `${root}.${series}.${number}`,
+    '0020000D': root,
+    '0020000E': `${root}.${series}`,
+    '00100010': 'Doe^John',
+    '00100020': `P${study}`,
+    '00100030': '19600229',
+    '00100040': 'M',
+    '00080020': '20260115',
+    '00080030': '101530',
+    '00080050': `A${study}`,
+    '00081030': 'Thorax',
+    '00080060': 'CT',
+    '00200011': series,
+    '00200013': number,
+    '0008103E': 'Axial',
+    ...more,
   });
 }

@@ -13,6 +13,18 @@ export { SourceInstanceEntity, SourceSeriesEntity, SourceStudyEntity, type Sourc
  * left out: it is partitioned, which TypeORM does not know.
  */
 export const CATALOG_ENTITIES = [
-  SourceEntity, PackEntity, PackLocationEntity, PackEntryEntity, SourceStudyEntity, SourceSeriesEntity, SourceInstanceEntity,
-  PatientEntity, StudyEntity, SeriesEntity, DifferenceEntity, PixelComparisonEntity, TombstoneEntity, SeriesMetadataEntity,
+  SourceEntity,
+  PackEntity,
+  PackLocationEntity,
+  PackEntryEntity,
+  SourceStudyEntity,
+  SourceSeriesEntity,
+  SourceInstanceEntity,
+  PatientEntity,
+  StudyEntity,
+  SeriesEntity,
+  DifferenceEntity,
+  PixelComparisonEntity,
+  TombstoneEntity,
+  SeriesMetadataEntity,
 ];

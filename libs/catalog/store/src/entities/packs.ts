@@ -26,7 +26,10 @@ export class PackEntity {
   @moment('created_at') createdAt!: Date;
   @moment('sealed_at') sealedAt!: Date;
   @createdAt('indexed_at') indexedAt!: Date;
-  @bigint('indexed_order', { nullable: true, comment: 'taken after all locks: the order in which packs took effect, for the rebuild' })
+  @bigint('indexed_order', {
+    nullable: true,
+    comment: 'taken after all locks: the order in which packs took effect, for the rebuild',
+  })
   indexedOrder!: string | null;
   @OneToMany(() => PackLocationEntity, (location) => location.pack) locations!: Relation<PackLocationEntity>[];
   @OneToMany(() => PackEntryEntity, (entry) => entry.pack) rows!: Relation<PackEntryEntity>[];
@@ -66,7 +69,10 @@ export class PackEntryEntity {
   @text('transfer_syntax_uid') transferSyntaxUid!: string;
   @bytes('wire_digest') wireDigest!: Buffer;
   @bytes('header_digest') headerDigest!: Buffer;
-  @bytes('same_as', { nullable: true, comment: 'wire digest of the kept instance that this is a copy of; null: held back' })
+  @bytes('same_as', {
+    nullable: true,
+    comment: 'wire digest of the kept instance that this is a copy of; null: held back',
+  })
   sameAs!: Buffer | null;
   @bigint('dataset_offset') datasetOffset!: string;
   @bigint('dataset_length') datasetLength!: string;

@@ -10,7 +10,8 @@ export function prefixEnd(prefix: string): string | null {
   for (let i = points.length - 1; i >= 0; i--) {
     const point = (points[i] as string).codePointAt(0) as number;
     // surrogates are no characters: the next one after U+D7FF is U+E000
-    if (point < 0x10ffff) return points.slice(0, i).join('') + String.fromCodePoint(point === 0xd7ff ? 0xe000 : point + 1);
+    if (point < 0x10ffff)
+      return points.slice(0, i).join('') + String.fromCodePoint(point === 0xd7ff ? 0xe000 : point + 1);
   }
   return null;
 }
@@ -41,7 +42,9 @@ export function nameCondition(groups: readonly string[], words: string, test: Va
     // rows without a group have '' there; the condition lets the partial indexes be used
     return `(${groups.map((g, i) => (i === 0 ? patternCondition(g, pattern, sql) : `(${g} <> '' AND ${patternCondition(g, pattern, sql)})`)).join(' OR ')})`;
   }
-  const conditions = patterns.flatMap((pattern, i) => (pattern ? [patternCondition(groups[i] as string, pattern, sql)] : []));
+  const conditions = patterns.flatMap((pattern, i) =>
+    pattern ? [patternCondition(groups[i] as string, pattern, sql)] : [],
+  );
   return conditions.length > 0 ? `(${conditions.join(' AND ')})` : 'true';
 }
 
@@ -50,7 +53,9 @@ const TIME_DIGITS = `rpad(replace(replace(v #>> '{}', ':', ''), '.', ''), 12, '0
 /** Microseconds as the 12 digits HHMMSSFFFFFF that the stored text is compared as. */
 function timeDigits(microseconds: number): string {
   const seconds = Math.floor(microseconds / 1_000_000);
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60].map((n) => String(n).padStart(2, '0'));
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60].map((n) =>
+    String(n).padStart(2, '0'),
+  );
   return parts.join('') + String(microseconds % 1_000_000).padStart(6, '0');
 }
 
@@ -73,11 +78,18 @@ function valueCondition(vr: string, test: ValueTest, sql: SqlBuilder): string {
         const [from, to] = [test.from, test.to].map((bound) => (bound === undefined ? undefined : timeDigits(bound)));
         return between(TIME_DIGITS, from, to, sql);
       }
-      const [from, to] = [test.from, test.to].map((bound) => (bound === undefined ? undefined : String(bound).padStart(8, '0')));
+      const [from, to] = [test.from, test.to].map((bound) =>
+        bound === undefined ? undefined : String(bound).padStart(8, '0'),
+      );
       return `(${between(`replace(v #>> '{}', '.', '')`, from, to, sql)} AND v #>> '{}' ~ '^[0-9.]{8,10}$')`;
     }
     case 'moment':
-      return between(`rpad(replace(regexp_replace(v #>> '{}', '[+-][0-9]{4}$', ''), '.', ''), 20, '0')`, test.from, test.to, sql);
+      return between(
+        `rpad(replace(regexp_replace(v #>> '{}', '[+-][0-9]{4}$', ''), '.', ''), 20, '0')`,
+        test.from,
+        test.to,
+        sql,
+      );
     default:
       return NEVER;
   }
@@ -89,8 +101,10 @@ function valuesOf(attributes: string, key: string): string {
 
 function testCondition(attributes: string, key: string, vr: string, test: ValueTest, sql: SqlBuilder): string {
   // containment looks at the value in place: a quarter of the time of taking the list of values apart
-  if (test.test === 'text' && test.pattern.exact) return `${attributes} @> ${sql.param(JSON.stringify({ [key]: { Value: [test.pattern.prefix] } }), 'jsonb')}`;
-  if (test.test === 'empty') return `NOT EXISTS (SELECT 1 FROM ${valuesOf(attributes, key)} v WHERE v <> 'null'::jsonb)`;
+  if (test.test === 'text' && test.pattern.exact)
+    return `${attributes} @> ${sql.param(JSON.stringify({ [key]: { Value: [test.pattern.prefix] } }), 'jsonb')}`;
+  if (test.test === 'empty')
+    return `NOT EXISTS (SELECT 1 FROM ${valuesOf(attributes, key)} v WHERE v <> 'null'::jsonb)`;
   if (test.test === 'text') {
     // nearly all have one value: only the others are taken apart
     const first = patternCondition(`(${attributes} #>> '{${key},Value,0}') COLLATE "C"`, test.pattern, sql);
@@ -120,11 +134,17 @@ export function attributeCondition(attributes: string, predicate: Predicate, sql
   return `(${predicate.tests.map((test) => testCondition(attributes, key, vr, test, sql)).join(' OR ')})`;
 }
 
-function combinedCondition(attributes: string, predicate: Extract<Predicate, { kind: 'combined' }>, sql: SqlBuilder): string {
+function combinedCondition(
+  attributes: string,
+  predicate: Extract<Predicate, { kind: 'combined' }>,
+  sql: SqlBuilder,
+): string {
   const date = `replace(${attributes} #>> '{${predicate.date.key},Value,0}', '.', '')`;
   const time = `rpad(replace(replace(coalesce(${attributes} #>> '{${predicate.time.key},Value,0}', ''), ':', ''), '.', ''), 12, '0')`;
   const digits = (bound: bigint | undefined): string | undefined =>
-    bound === undefined ? undefined : String(bound / 100_000_000_000n).padStart(8, '0') + timeDigits(Number(bound % 100_000_000_000n));
+    bound === undefined
+      ? undefined
+      : String(bound / 100_000_000_000n).padStart(8, '0') + timeDigits(Number(bound % 100_000_000_000n));
   const range = between(`(${date} || ${time})`, digits(predicate.from), digits(predicate.to), sql);
   return `(${attributes} #>> '{${predicate.date.key},Value,0}' IS NOT NULL AND ${range})`;
 }

@@ -10,7 +10,13 @@ import { SqlBuilder } from './sql-builder';
 type Query = z.output<typeof LocateV1Schema>;
 
 /** Study, series (number, UID), instance (number, UID): as a reader would page through. */
-const ORDER = ['coalesce(i.study, 0)', 'coalesce(x.sort_number, 0)', 'coalesce(i.series, 0)', 'i.sort_number', 'i.sop_instance_uid'];
+const ORDER = [
+  'coalesce(i.study, 0)',
+  'coalesce(x.sort_number, 0)',
+  'coalesce(i.series, 0)',
+  'i.sort_number',
+  'i.sop_instance_uid',
+];
 const CASTS = ['bigint', 'int', 'bigint', 'int', 'text'];
 const SHAPE = ['integer', 'integer', 'integer', 'integer', 'text'] as const;
 const KIND = 'locate';
@@ -35,9 +41,15 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
   among('i.sop_instance_uid', query.sopInstanceUids);
   if (query.model === 'patientless') among('i.sop_class_uid', query.sopClasses);
   if (given.length === 0) return ['false'];
-  const labels = (query.model === 'patientless' ? (['i'] as const) : (['s', 'x', 'i'] as const))
-    .flatMap((alias) => labelFilter(query.principal, alias, sql) ?? []);
-  return [query.model === 'patientless' ? 'i.series IS NULL' : 'i.series IS NOT NULL', 'i.is_answer', ...given, ...labels];
+  const labels = (query.model === 'patientless' ? (['i'] as const) : (['s', 'x', 'i'] as const)).flatMap(
+    (alias) => labelFilter(query.principal, alias, sql) ?? [],
+  );
+  return [
+    query.model === 'patientless' ? 'i.series IS NULL' : 'i.series IS NOT NULL',
+    'i.is_answer',
+    ...given,
+    ...labels,
+  ];
 }
 
 const FROM = 'instance i LEFT JOIN series x ON x.id = i.series LEFT JOIN study s ON s.id = i.study';
@@ -49,7 +61,11 @@ interface LocatedRow {
   study: string | null;
   series: string | null;
   wire: string;
-  k0: string; k1: string; k2: string; k3: string; k4: string;
+  k0: string;
+  k1: string;
+  k2: string;
+  k3: string;
+  k4: string;
 }
 interface CopyRow extends CopyV1 {
   uid: string;
@@ -85,7 +101,11 @@ function groupCopies(rows: CopyRow[]): Map<string, CopyV1[]> {
  * which no copy can be had.
  * @throws InvalidCursorError, QueryTimeoutError
  */
-export async function locate(runner: QueryRunner, request: LocateV1, options: { labelFilter?: LabelFilter } = {}): Promise<LocateReplyV1> {
+export async function locate(
+  runner: QueryRunner,
+  request: LocateV1,
+  options: { labelFilter?: LabelFilter } = {},
+): Promise<LocateReplyV1> {
   const query = LocateV1Schema.parse(request) as Query;
   const sql = new SqlBuilder();
   const where = conditionsOf(query, options.labelFilter ?? SEES_ALL, sql).join(' AND ');
@@ -93,7 +113,9 @@ export async function locate(runner: QueryRunner, request: LocateV1, options: { 
   const from = `${byUid ? FROM : FROM_PATIENTS} WHERE ${where}`;
   const countValues = [...sql.values];
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, KIND, SHAPE);
-  const keyset = after ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})` : '';
+  const keyset = after
+    ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
+    : '';
   const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
       encode(i.wire_digest, 'hex') AS wire, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
@@ -101,13 +123,19 @@ export async function locate(runner: QueryRunner, request: LocateV1, options: { 
     const [count] = await run<{ total: number }>(`SELECT count(*)::int AS total FROM ${from}`, countValues);
     const rows = await run<LocatedRow>(page, sql.values);
     const given = rows.slice(0, query.limit);
-    const copies = groupCopies(await run<CopyRow>(COPIES, [given.map((row) => row.uid), given.map((row) => row.wire), query.principal.site]));
+    const copies = groupCopies(
+      await run<CopyRow>(COPIES, [given.map((row) => row.uid), given.map((row) => row.wire), query.principal.site]),
+    );
     const last = rows.length > query.limit ? given.at(-1) : undefined;
     return {
       total: count?.total ?? 0,
       instances: given.map((row) => ({
-        sopInstanceUid: row.uid, sopClassUid: row.class, wireDigest: row.wire, copies: copies.get(row.uid + row.wire) ?? [],
-        ...(row.study === null ? {} : { studyInstanceUid: row.study }), ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
+        sopInstanceUid: row.uid,
+        sopClassUid: row.class,
+        wireDigest: row.wire,
+        copies: copies.get(row.uid + row.wire) ?? [],
+        ...(row.study === null ? {} : { studyInstanceUid: row.study }),
+        ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
       })),
       ...(last ? { cursor: writeCursor(KIND, [last.k0, last.k1, last.k2, last.k3, last.k4]) } : {}),
     };

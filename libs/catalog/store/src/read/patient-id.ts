@@ -8,10 +8,16 @@ import type { SqlBuilder } from './sql-builder';
  * @param alias a row with `patient_id` and `issuer`
  * @returns a condition on the issuer, to stand beside the one on the id
  */
-export function issuerCondition(principal: Principal, requestedIssuer: string | undefined, alias: string, sql: SqlBuilder): string | null {
+export function issuerCondition(
+  principal: Principal,
+  requestedIssuer: string | undefined,
+  alias: string,
+  sql: SqlBuilder,
+): string | null {
   // an issuer in the request is matched as the key that it is
   if (requestedIssuer !== undefined && requestedIssuer !== '') return null;
-  if (principal.issuer !== undefined && principal.issuer !== '') return `${alias}.issuer = ${sql.param(principal.issuer)}`;
+  if (principal.issuer !== undefined && principal.issuer !== '')
+    return `${alias}.issuer = ${sql.param(principal.issuer)}`;
   return `(${alias}.issuer = '' OR NOT EXISTS (SELECT 1 FROM patient other
     WHERE other.patient_id = ${alias}.patient_id AND other.issuer <> ${alias}.issuer))`;
 }

@@ -12,33 +12,50 @@ interface Column {
 }
 
 const PERSON: Record<string, Column> = {
-  '00100010': { name: 'name', kind: 'name' }, '00100020': { name: 'patient_id', kind: 'text' },
-  '00100021': { name: 'issuer', kind: 'text' }, '00100030': { name: 'birth_date', kind: 'number' },
+  '00100010': { name: 'name', kind: 'name' },
+  '00100020': { name: 'patient_id', kind: 'text' },
+  '00100021': { name: 'issuer', kind: 'text' },
+  '00100030': { name: 'birth_date', kind: 'number' },
   '00100040': { name: 'sex', kind: 'text' },
 };
 const PATIENT_COUNTS: Record<string, Column> = {
-  '00201200': { name: 'studies', kind: 'count' }, '00201202': { name: 'series', kind: 'count' },
+  '00201200': { name: 'studies', kind: 'count' },
+  '00201202': { name: 'series', kind: 'count' },
   '00201204': { name: 'instances', kind: 'count' },
 };
 const STUDY: Record<string, Column> = {
-  '0020000D': { name: 'study_instance_uid', kind: 'text' }, '00080020': { name: 'study_date', kind: 'number', sort: 'sort_date' },
-  '00080030': { name: 'study_time', kind: 'number' }, '00200010': { name: 'study_id', kind: 'text' }, '00080050': { name: 'accession_number', kind: 'text' },
-  '00080061': { name: 'modalities', kind: 'array' }, '00080062': { name: 'sop_classes', kind: 'array' },
-  '00201206': { name: 'series', kind: 'count' }, '00201208': { name: 'instances', kind: 'count' },
+  '0020000D': { name: 'study_instance_uid', kind: 'text' },
+  '00080020': { name: 'study_date', kind: 'number', sort: 'sort_date' },
+  '00080030': { name: 'study_time', kind: 'number' },
+  '00200010': { name: 'study_id', kind: 'text' },
+  '00080050': { name: 'accession_number', kind: 'text' },
+  '00080061': { name: 'modalities', kind: 'array' },
+  '00080062': { name: 'sop_classes', kind: 'array' },
+  '00201206': { name: 'series', kind: 'count' },
+  '00201208': { name: 'instances', kind: 'count' },
 };
 const SERIES: Record<string, Column> = {
-  '0020000E': { name: 'series_instance_uid', kind: 'text' }, '00080060': { name: 'modality', kind: 'text' },
-  '00200011': { name: 'series_number', kind: 'number' }, '00201209': { name: 'instances', kind: 'count' },
+  '0020000E': { name: 'series_instance_uid', kind: 'text' },
+  '00080060': { name: 'modality', kind: 'text' },
+  '00200011': { name: 'series_number', kind: 'number' },
+  '00201209': { name: 'instances', kind: 'count' },
 };
 const IMAGE: Record<string, Column> = {
-  '00080018': { name: 'sop_instance_uid', kind: 'text' }, '00080016': { name: 'sop_class_uid', kind: 'text' },
-  '00200013': { name: 'instance_number', kind: 'number' }, '00083002': { name: 'transfer_syntax_uid', kind: 'text' },
+  '00080018': { name: 'sop_instance_uid', kind: 'text' },
+  '00080016': { name: 'sop_class_uid', kind: 'text' },
+  '00200013': { name: 'instance_number', kind: 'number' },
+  '00083002': { name: 'transfer_syntax_uid', kind: 'text' },
 };
 
 /** Aliases: p patient, s study, x series, i instance. */
 export type Alias = 'p' | 's' | 'x' | 'i';
 const ALIAS: Record<CatalogLevel, Alias> = { PATIENT: 'p', STUDY: 's', SERIES: 'x', IMAGE: 'i' };
-const COLUMNS: Record<Alias, Record<string, Column>> = { p: { ...PERSON, ...PATIENT_COUNTS }, s: { ...PERSON, ...STUDY }, x: SERIES, i: IMAGE };
+const COLUMNS: Record<Alias, Record<string, Column>> = {
+  p: { ...PERSON, ...PATIENT_COUNTS },
+  s: { ...PERSON, ...STUDY },
+  x: SERIES,
+  i: IMAGE,
+};
 
 /** The row that holds an attribute at a query level: below PATIENT, a study's row has its patient's values. */
 export function aliasOf(attribute: QueryAttribute, level: CatalogLevel, patientless: boolean): Alias {
@@ -59,7 +76,11 @@ function emptyCondition(alias: Alias, column: Column): string {
   if (column.kind === 'number') return `${name} IS NULL`;
   if (column.kind === 'array') return `cardinality(${name}) = 0`;
   if (column.kind === 'count') return 'false';
-  return column.kind === 'name' ? `(${groupsOf(alias).map((group) => `${group} = ''`).join(' AND ')})` : `${name} = ''`;
+  return column.kind === 'name'
+    ? `(${groupsOf(alias)
+        .map((group) => `${group} = ''`)
+        .join(' AND ')})`
+    : `${name} = ''`;
 }
 
 function groupsOf(alias: Alias): string[] {
@@ -95,12 +116,22 @@ function columnCondition(alias: Alias, column: Column, tests: ValueTest[], sql: 
 }
 
 /** Combined range on the typed columns of a study: the pair compares as one value. */
-function combinedStudyCondition(alias: Alias, from: bigint | undefined, to: bigint | undefined, sql: SqlBuilder): string {
+function combinedStudyCondition(
+  alias: Alias,
+  from: bigint | undefined,
+  to: bigint | undefined,
+  sql: SqlBuilder,
+): string {
   const value = `(${alias}.sort_date::bigint * 100000000000 + ${alias}.sort_time)`;
   const conditions = [`${alias}.study_date IS NOT NULL`];
   const day = (bound: bigint): number => Number(bound / 100_000_000_000n);
-  if (from !== undefined) conditions.push(`${value} >= ${sql.param(String(from), 'bigint')}`, `${alias}.sort_date >= ${sql.param(day(from))}`);
-  if (to !== undefined) conditions.push(`${value} <= ${sql.param(String(to), 'bigint')}`, `${alias}.sort_date <= ${sql.param(day(to))}`);
+  if (from !== undefined)
+    conditions.push(
+      `${value} >= ${sql.param(String(from), 'bigint')}`,
+      `${alias}.sort_date >= ${sql.param(day(from))}`,
+    );
+  if (to !== undefined)
+    conditions.push(`${value} <= ${sql.param(String(to), 'bigint')}`, `${alias}.sort_date <= ${sql.param(day(to))}`);
   return `(${conditions.join(' AND ')})`;
 }
 

@@ -41,7 +41,11 @@ export function wantedItems(keys: readonly QueryKey[]): Map<string, ReadonlySet<
 }
 
 /** One match: every requested attribute, empty where nothing is known. */
-export function toMatch(row: FoundRow, returns: readonly QueryAttribute[], wanted: Map<string, ReadonlySet<string>>): DicomJson {
+export function toMatch(
+  row: FoundRow,
+  returns: readonly QueryAttribute[],
+  wanted: Map<string, ReadonlySet<string>>,
+): DicomJson {
   const match: DicomJson = {};
   for (const attribute of returns) {
     if (attribute.key in row.computed) {
@@ -52,6 +56,7 @@ export function toMatch(row: FoundRow, returns: readonly QueryAttribute[], wante
     match[attribute.key] = element ? plainElement(element, wanted.get(attribute.key) ?? null) : { vr: attribute.vr };
   }
   // an id that the header does not qualify is its source's: shown with the issuer that it is matched under
-  if (match[ISSUER] && match[ISSUER].Value === undefined && row.issuer) match[ISSUER] = { vr: 'LO', Value: [row.issuer] };
+  if (match[ISSUER] && match[ISSUER].Value === undefined && row.issuer)
+    match[ISSUER] = { vr: 'LO', Value: [row.issuer] };
   return match;
 }

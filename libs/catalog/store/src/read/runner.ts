@@ -46,7 +46,10 @@ export class QueryRunner {
   private readonly statementTimeoutMs: number;
   private readonly deadlineMs: number;
 
-  constructor(private readonly source: ClientSource, options: RunnerOptions = {}) {
+  constructor(
+    private readonly source: ClientSource,
+    options: RunnerOptions = {},
+  ) {
     this.statementTimeoutMs = options.statementTimeoutMs ?? 4_000;
     this.deadlineMs = options.deadlineMs ?? 4_500;
   }
@@ -68,12 +71,17 @@ export class QueryRunner {
   async readEither<R>(quick: Statement, sure: Statement): Promise<R[]> {
     const started = performance.now();
     try {
-      return await this.within({ statementTimeoutMs: this.statementTimeoutMs * QUICK_SHARE, deadlineMs: this.deadlineMs },
-        (run) => run<R>(quick.text, quick.values));
+      return await this.within(
+        { statementTimeoutMs: this.statementTimeoutMs * QUICK_SHARE, deadlineMs: this.deadlineMs },
+        (run) => run<R>(quick.text, quick.values),
+      );
     } catch (error) {
       const deadlineMs = this.deadlineMs - (performance.now() - started);
-      if (!(error instanceof QueryTimeoutError) || !isCanceled(error.cause) || deadlineMs < MOST_HOPELESS_MS) throw error;
-      return this.within({ statementTimeoutMs: Math.min(this.statementTimeoutMs, deadlineMs), deadlineMs }, (run) => run<R>(sure.text, sure.values));
+      if (!(error instanceof QueryTimeoutError) || !isCanceled(error.cause) || deadlineMs < MOST_HOPELESS_MS)
+        throw error;
+      return this.within({ statementTimeoutMs: Math.min(this.statementTimeoutMs, deadlineMs), deadlineMs }, (run) =>
+        run<R>(sure.text, sure.values),
+      );
     }
   }
 
@@ -101,10 +109,15 @@ export class QueryRunner {
     }
   }
 
-  private async transact<T>(client: SqlClient, statementTimeoutMs: number, work: (query: Run) => Promise<T>): Promise<T> {
+  private async transact<T>(
+    client: SqlClient,
+    statementTimeoutMs: number,
+    work: (query: Run) => Promise<T>,
+  ): Promise<T> {
     const timeout = Math.max(1, Math.floor(statementTimeoutMs));
     await client.query(
-      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeout}; SET LOCAL plan_cache_mode = force_custom_plan`);
+      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeout}; SET LOCAL plan_cache_mode = force_custom_plan`,
+    );
     try {
       const result = await work(async <R>(text: string, values: readonly unknown[]) => {
         const named = client as unknown as NamedClient;

@@ -1,5 +1,11 @@
 import type { Principal } from '@archipelago/contracts';
-import { levelRank, type CatalogLevel, type Predicate, type QueryAttribute, type SearchPlan } from '@archipelago/catalog-model';
+import {
+  levelRank,
+  type CatalogLevel,
+  type Predicate,
+  type QueryAttribute,
+  type SearchPlan,
+} from '@archipelago/catalog-model';
 import type { LabelFilter } from './access';
 import { issuerCondition } from './patient-id';
 import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
@@ -16,23 +22,38 @@ export interface Order {
 
 const ORDERS: Record<CatalogLevel | 'PATIENTLESS', Order> = {
   PATIENT: {
-    kind: 'patient', columns: ['p.patient_id', 'p.issuer', 'p.scope'], casts: ['text', 'text', 'text'], descending: false,
+    kind: 'patient',
+    columns: ['p.patient_id', 'p.issuer', 'p.scope'],
+    casts: ['text', 'text', 'text'],
+    descending: false,
     shape: ['text', 'text', 'text'],
   },
   STUDY: {
-    kind: 'study', columns: ['s.sort_date', 's.sort_time', 's.study_instance_uid', 's.id'], casts: ['int', 'bigint', 'text', 'bigint'],
-    descending: true, shape: ['integer', 'integer', 'text', 'integer'],
+    kind: 'study',
+    columns: ['s.sort_date', 's.sort_time', 's.study_instance_uid', 's.id'],
+    casts: ['int', 'bigint', 'text', 'bigint'],
+    descending: true,
+    shape: ['integer', 'integer', 'text', 'integer'],
   },
   SERIES: {
-    kind: 'series', columns: ['x.study', 'x.sort_number', 'x.series_instance_uid', 'x.id'], casts: ['bigint', 'int', 'text', 'bigint'],
-    descending: false, shape: ['integer', 'integer', 'text', 'integer'],
+    kind: 'series',
+    columns: ['x.study', 'x.sort_number', 'x.series_instance_uid', 'x.id'],
+    casts: ['bigint', 'int', 'text', 'bigint'],
+    descending: false,
+    shape: ['integer', 'integer', 'text', 'integer'],
   },
   IMAGE: {
-    kind: 'image', columns: ['i.series', 'i.sort_number', 'i.sop_instance_uid'], casts: ['bigint', 'int', 'text'], descending: false,
+    kind: 'image',
+    columns: ['i.series', 'i.sort_number', 'i.sop_instance_uid'],
+    casts: ['bigint', 'int', 'text'],
+    descending: false,
     shape: ['integer', 'integer', 'text'],
   },
   PATIENTLESS: {
-    kind: 'patientless', columns: ['i.sop_class_uid', 'i.sop_instance_uid'], casts: ['text', 'text'], descending: false,
+    kind: 'patientless',
+    columns: ['i.sop_class_uid', 'i.sop_instance_uid'],
+    casts: ['text', 'text'],
+    descending: false,
     shape: ['text', 'text'],
   },
 };
@@ -42,7 +63,9 @@ const FROM: Record<CatalogLevel | 'PATIENTLESS', { from: string; base: string; a
   STUDY: { from: 'study s', base: 's.instances > 0', aliases: ['s'] },
   SERIES: { from: 'series x JOIN study s ON s.id = x.study', base: 'x.instances > 0', aliases: ['s', 'x'] },
   IMAGE: {
-    from: 'instance i JOIN series x ON x.id = i.series JOIN study s ON s.id = i.study', base: 'i.is_answer', aliases: ['s', 'x', 'i'],
+    from: 'instance i JOIN series x ON x.id = i.series JOIN study s ON s.id = i.study',
+    base: 'i.is_answer',
+    aliases: ['s', 'x', 'i'],
   },
   PATIENTLESS: { from: 'instance i', base: 'i.series IS NULL AND i.is_answer', aliases: ['i'] },
 };
@@ -79,7 +102,8 @@ function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder
   if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', 'x.instances > 0');
   if (aliases.has('i')) parts.push('i.series = x.id', 'i.is_answer');
   const tables = [
-    ...(level === 'PATIENT' ? ['study s'] : []), ...(level === 'PATIENT' || level === 'STUDY' ? ['series x'] : []),
+    ...(level === 'PATIENT' ? ['study s'] : []),
+    ...(level === 'PATIENT' || level === 'STUDY' ? ['series x'] : []),
     ...(aliases.has('i') ? ['instance i'] : []),
   ];
   return `EXISTS (SELECT 1 FROM ${tables.join(', ')} WHERE ${[...parts, ...conditions].join(' AND ')})`;
@@ -88,16 +112,20 @@ function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder
 function conditionsOf(input: StatementInput, sql: SqlBuilder): string[] {
   const { plan } = input;
   const patientless = plan.model === 'patientless';
-  const isBelow = (one: Predicate): boolean => !patientless && levelRank(attributeOf(one).level) > levelRank(plan.level);
+  const isBelow = (one: Predicate): boolean =>
+    !patientless && levelRank(attributeOf(one).level) > levelRank(plan.level);
   const own = plan.predicates.filter((one) => !isBelow(one));
   const conditions = own.map((one) => predicateCondition(one, aliasOf(attributeOf(one), plan.level, patientless), sql));
   const below = belowCondition(plan.level, plan.predicates.filter(isBelow), sql);
   if (below !== null) conditions.push(below);
   const byPatientId = own.some((one) => one.kind === 'value' && one.attribute.key === '00100020');
-  const issuer = byPatientId && !patientless
-    ? issuerCondition(input.principal, input.requestedIssuer, plan.level === 'PATIENT' ? 'p' : 's', sql) : null;
+  const issuer =
+    byPatientId && !patientless
+      ? issuerCondition(input.principal, input.requestedIssuer, plan.level === 'PATIENT' ? 'p' : 's', sql)
+      : null;
   if (issuer !== null) conditions.push(issuer);
-  if (patientless && input.sopClasses !== undefined) conditions.push(`i.sop_class_uid = ANY(${sql.param([...input.sopClasses], 'text[]')})`);
+  if (patientless && input.sopClasses !== undefined)
+    conditions.push(`i.sop_class_uid = ANY(${sql.param([...input.sopClasses], 'text[]')})`);
   return conditions;
 }
 
@@ -119,10 +147,15 @@ export function searchStatement(input: StatementInput): SearchStatement {
   if (input.after !== undefined) conditions.push(keysetCondition(order, input.after, sql));
   const computed = input.returns.filter((attribute) => attribute.computed);
   const aliases = computed.map((attribute) => aliasOf(attribute, plan.level, shape === 'PATIENTLESS'));
-  const needsPatient = shape !== 'PATIENT'
-    && [...aliases, ...plan.predicates.map((one) => aliasOf(attributeOf(one), plan.level, shape === 'PATIENTLESS'))].includes('p');
+  const needsPatient =
+    shape !== 'PATIENT' &&
+    [
+      ...aliases,
+      ...plan.predicates.map((one) => aliasOf(attributeOf(one), plan.level, shape === 'PATIENTLESS')),
+    ].includes('p');
   const columns = [
-    ...order.columns.map((column, i) => `${column}::text AS k${i}`), ...source.aliases.map((alias) => `${alias}.attributes AS kept_${alias}`),
+    ...order.columns.map((column, i) => `${column}::text AS k${i}`),
+    ...source.aliases.map((alias) => `${alias}.attributes AS kept_${alias}`),
     ...computed.map((attribute, i) => `${computedColumn(attribute.key, aliases[i] as Alias) ?? 'NULL'} AS c${i}`),
     ...(shape === 'PATIENTLESS' ? [] : [`${shape === 'PATIENT' ? 'p' : 's'}.issuer AS issuer`]),
   ];
@@ -137,6 +170,9 @@ export function searchStatement(input: StatementInput): SearchStatement {
     text: orderBy((column) => column),
     // no index has these expressions: the planner finds first and sorts then
     sorted: orderBy((column, i) => (order.shape[i] === 'text' ? `(${column} || '')` : `(${column} + 0)`)),
-    values: sql.values, order, aliases: source.aliases, computed,
+    values: sql.values,
+    order,
+    aliases: source.aliases,
+    computed,
   };
 }

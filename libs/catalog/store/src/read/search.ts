@@ -1,5 +1,19 @@
-import { SearchV1Schema, type DicomJson, type QueryKey, type SearchReplyV1, type SearchV1 } from '@archipelago/contracts';
-import { DEFAULT_ATTRIBUTES, planSearch, type AttributeSet, type CatalogLevel, type KeptAttributes, type QueryAttribute, type SearchPlan } from '@archipelago/catalog-model';
+import {
+  SearchV1Schema,
+  type DicomJson,
+  type QueryKey,
+  type SearchReplyV1,
+  type SearchV1,
+} from '@archipelago/contracts';
+import {
+  DEFAULT_ATTRIBUTES,
+  planSearch,
+  type AttributeSet,
+  type CatalogLevel,
+  type KeptAttributes,
+  type QueryAttribute,
+  type SearchPlan,
+} from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
 import { readCursor, writeCursor } from './cursor';
@@ -36,30 +50,46 @@ type Row = Record<string, unknown>;
  * change are neither skipped nor repeated while others arrive.
  * @throws InvalidCursorError, QueryTimeoutError, TransientError when the database is away
  */
-export async function search(runner: QueryRunner, request: SearchV1, options: SearchOptions = {}): Promise<SearchReplyV1> {
+export async function search(
+  runner: QueryRunner,
+  request: SearchV1,
+  options: SearchOptions = {},
+): Promise<SearchReplyV1> {
   const query = SearchV1Schema.parse(request) as z.output<typeof SearchV1Schema>;
   const attributes = options.attributes ?? DEFAULT_ATTRIBUTES;
   const plan = planSearch(query, attributes);
   const returns = returnsOf(plan, attributes);
   const keys = query.keys as QueryKey[];
-  const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> => searchStatement({
-    plan, principal: query.principal, sopClasses: query.sopClasses, limit: query.limit + 1, returns,
-    requestedIssuer: keys.find((key) => key.tag === '00100021')?.values.find((value) => value !== ''),
-    labelFilter: options.labelFilter ?? SEES_ALL, after,
-  });
+  const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> =>
+    searchStatement({
+      plan,
+      principal: query.principal,
+      sopClasses: query.sopClasses,
+      limit: query.limit + 1,
+      returns,
+      requestedIssuer: keys.find((key) => key.tag === '00100021')?.values.find((value) => value !== ''),
+      labelFilter: options.labelFilter ?? SEES_ALL,
+      after,
+    });
   const { order } = statement();
   const kind = `search:${order.kind}`;
-  const { text, sorted, values, aliases, computed } = statement(query.cursor === undefined ? undefined : readCursor(query.cursor, kind, order.shape));
+  const { text, sorted, values, aliases, computed } = statement(
+    query.cursor === undefined ? undefined : readCursor(query.cursor, kind, order.shape),
+  );
   const rows = await runner.readEither<Row>({ text, values }, { text: sorted, values });
   const wanted = wantedItems(keys);
   const matches: DicomJson[] = [];
   let bytes = 0;
   for (const row of rows.slice(0, query.limit)) {
-    const match = toMatch({
-      kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
-      computed: Object.fromEntries(computed.map((attribute, i) => [attribute.key, row[`c${i}`]])),
-      issuer: row['issuer'] as string | undefined,
-    }, returns, wanted);
+    const match = toMatch(
+      {
+        kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
+        computed: Object.fromEntries(computed.map((attribute, i) => [attribute.key, row[`c${i}`]])),
+        issuer: row['issuer'] as string | undefined,
+      },
+      returns,
+      wanted,
+    );
     bytes += Buffer.byteLength(JSON.stringify(match));
     if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
     matches.push(match);

@@ -169,9 +169,12 @@ const PRESENTATION = [
      attributes jsonb NOT NULL,
      labels text[] NOT NULL DEFAULT '{}',
      PRIMARY KEY (sop_instance_uid, wire_digest)) PARTITION BY HASH (sop_instance_uid)`,
-  ...Array.from({ length: PARTITIONS }, (_, remainder) =>
-    `CREATE TABLE instance_${String(remainder).padStart(2, '0')} PARTITION OF instance
-       FOR VALUES WITH (MODULUS ${PARTITIONS}, REMAINDER ${remainder})`),
+  ...Array.from(
+    { length: PARTITIONS },
+    (_, remainder) =>
+      `CREATE TABLE instance_${String(remainder).padStart(2, '0')} PARTITION OF instance
+       FOR VALUES WITH (MODULUS ${PARTITIONS}, REMAINDER ${remainder})`,
+  ),
   'CREATE UNIQUE INDEX instance_answer ON instance (sop_instance_uid) WHERE is_answer',
   'CREATE INDEX instance_series ON instance (series, sort_number, sop_instance_uid)',
   'CREATE INDEX instance_patientless ON instance (sop_class_uid, sop_instance_uid) WHERE series IS NULL',

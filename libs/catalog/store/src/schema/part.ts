@@ -4,4 +4,8 @@ import { Catalog1763800000001 } from './0001-catalog';
 import { CatalogSearch1763870000002 } from './0002-search';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
-export const CATALOG_SCHEMA: SchemaPart = { name: 'catalog', entities: CATALOG_ENTITIES, migrations: [Catalog1763800000001, CatalogSearch1763870000002] };
+export const CATALOG_SCHEMA: SchemaPart = {
+  name: 'catalog',
+  entities: CATALOG_ENTITIES,
+  migrations: [Catalog1763800000001, CatalogSearch1763870000002],
+};

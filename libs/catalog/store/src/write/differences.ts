@@ -26,12 +26,18 @@ export async function flagDifferences(client: SqlClient, differences: readonly D
     `INSERT INTO difference (kind, subject, evidence)
      SELECT k.kind, k.subject, k.evidence::jsonb FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(kind, subject, evidence, n)
      ORDER BY k.n ON CONFLICT (kind, subject) DO NOTHING RETURNING id`,
-    [sorted.map((d) => d.kind), sorted.map((d) => d.subject), sorted.map((d) => JSON.stringify(d.evidence))]);
+    [sorted.map((d) => d.kind), sorted.map((d) => d.subject), sorted.map((d) => JSON.stringify(d.evidence))],
+  );
   return rows.length;
 }
 
 function entryEvidence(one: BatchEntry): Record<string, unknown> {
-  return { packId: one.place.packId, ordinal: one.entry.ordinal, source: one.entry.source, wireDigest: one.entry.wireDigest };
+  return {
+    packId: one.place.packId,
+    ordinal: one.entry.ordinal,
+    source: one.entry.source,
+    wireDigest: one.entry.wireDigest,
+  };
 }
 
 export function contentDifferences(verdicts: readonly Verdict[], locked: Locked): Difference[] {
@@ -39,7 +45,9 @@ export function contentDifferences(verdicts: readonly Verdict[], locked: Locked)
     if (!differsFrom) return [];
     const { sopInstanceUid, wireDigest } = one.entry;
     const evidence = {
-      sopInstanceUid, incoming: entryEvidence(one), answer: { wireDigest: differsFrom.wire, study: differsFrom.study, series: differsFrom.series },
+      sopInstanceUid,
+      incoming: entryEvidence(one),
+      answer: { wireDigest: differsFrom.wire, study: differsFrom.study, series: differsFrom.series },
       incomingStudy: locked.studies.get(studyKey(one) ?? '')?.id ?? null,
     };
     return [{ kind: 'same-uid-other-content' as const, subject: `${sopInstanceUid}|${wireDigest}`, evidence }];
@@ -50,12 +58,18 @@ export function incompleteDifferences(entries: readonly BatchEntry[]): Differenc
   return entries
     .filter((one) => !one.projection.filedAsGiven)
     .map((one) => ({
-      kind: 'missing-study-or-series-uid', subject: `${one.entry.sopInstanceUid}|${one.entry.wireDigest}`, evidence: entryEvidence(one),
+      kind: 'missing-study-or-series-uid',
+      subject: `${one.entry.sopInstanceUid}|${one.entry.wireDigest}`,
+      evidence: entryEvidence(one),
     }));
 }
 
 /** New study rows whose UID another patient has, and new series rows whose UID another study has. */
-export async function identityDifferences(client: SqlClient, entries: readonly BatchEntry[], locked: Locked): Promise<Difference[]> {
+export async function identityDifferences(
+  client: SqlClient,
+  entries: readonly BatchEntry[],
+  locked: Locked,
+): Promise<Difference[]> {
   const byStudy = new Map<string, BatchEntry>();
   const bySeries = new Map<string, BatchEntry>();
   for (const one of entries) {
@@ -76,12 +90,21 @@ const CLASHING_SERIES = `
   SELECT a.id::text, a.series_instance_uid AS uid, array_agg(b.id::text ORDER BY b.id) AS others
   FROM series a JOIN series b ON b.series_instance_uid = a.series_instance_uid AND b.id <> a.id WHERE a.id = ANY($1) GROUP BY a.id`;
 
-async function clashes(client: SqlClient, kind: DifferenceKind, rows: Map<string, BatchEntry>, sql: string): Promise<Difference[]> {
+async function clashes(
+  client: SqlClient,
+  kind: DifferenceKind,
+  rows: Map<string, BatchEntry>,
+  sql: string,
+): Promise<Difference[]> {
   if (rows.size === 0) return [];
   const { rows: found } = await client.query<{ id: string; uid: string; others: string[] }>(sql, [[...rows.keys()]]);
   return found.map((row) => {
     const one = rows.get(row.id) as BatchEntry;
     const key = (kind === 'study-with-other-patient' ? studyKey(one) : seriesKey(one)) ?? row.uid;
-    return { kind, subject: key.replaceAll('\u0000', '|'), evidence: { uid: row.uid, id: row.id, others: row.others, incoming: entryEvidence(one) } };
+    return {
+      kind,
+      subject: key.replaceAll('\u0000', '|'),
+      evidence: { uid: row.uid, id: row.id, others: row.others, incoming: entryEvidence(one) },
+    };
   });
 }

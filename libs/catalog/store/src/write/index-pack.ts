@@ -10,7 +10,15 @@ import { insertPackEntries, insertSourceRows, sourceIds } from './source-rows';
 import { findTombstoned, resendDifferences } from './tombstones';
 import type { PackEntry } from '@archipelago/pack';
 
-const NOTHING: IndexPackResult = { already: true, newInstances: 0, duplicates: 0, differences: 0, heldBack: 0, studies: [], parseSeconds: 0 };
+const NOTHING: IndexPackResult = {
+  already: true,
+  newInstances: 0,
+  duplicates: 0,
+  differences: 0,
+  heldBack: 0,
+  studies: [],
+  parseSeconds: 0,
+};
 
 /** The pack's row and place. Null id: the pack was indexed before; a further place is recorded all the same. */
 async function recordPack(client: SqlClient, input: IndexPackInput): Promise<string | null> {
@@ -18,7 +26,8 @@ async function recordPack(client: SqlClient, input: IndexPackInput): Promise<str
   const { rows } = await client.query<{ id: string }>(
     `INSERT INTO pack (pack_id, edge_id, site, bytes, tail_offset, entries, sha256, created_at, sealed_at)
      VALUES ($1, $2, $3, $4, $5, $6, decode($7, 'hex'), $8, $9) ON CONFLICT (pack_id) DO NOTHING RETURNING id::text`,
-    [a.packId, a.edgeId, a.site, a.bytes, a.tailOffset, a.entries, a.sha256, index.createdAt, a.sealedAt]);
+    [a.packId, a.edgeId, a.site, a.bytes, a.tailOffset, a.entries, a.sha256, index.createdAt, a.sealedAt],
+  );
   await recordPackLocation(client, a, input.tier);
   return rows[0]?.id ?? null;
 }
@@ -29,14 +38,24 @@ export async function recordPackLocation(client: SqlClient, a: PackSealedV1, tie
     `INSERT INTO pack_location (pack, store, key, site, tier, verified_at)
      SELECT id, $2, $3, $4, $5, now() FROM pack WHERE pack_id = $1
      ON CONFLICT (pack, store) DO UPDATE SET key = excluded.key, verified_at = now(), missing_at = NULL`,
-    [a.packId, a.store, a.key, a.site, tier]);
+    [a.packId, a.store, a.key, a.site, tier],
+  );
 }
 
 export function placeOf(a: PackSealedV1, entry: PackEntry): StoredCopy {
   const { ordinal, sopInstanceUid, wireDigest, datasetOffset, datasetLength, transferSyntaxUid } = entry;
   return {
-    packId: a.packId, ordinal, store: a.store, key: a.key, sopInstanceUid, wireDigest, datasetOffset, datasetLength,
-    transferSyntaxUid, packBytes: a.bytes, packTailOffset: a.tailOffset,
+    packId: a.packId,
+    ordinal,
+    store: a.store,
+    key: a.key,
+    sopInstanceUid,
+    wireDigest,
+    datasetOffset,
+    datasetLength,
+    transferSyntaxUid,
+    packBytes: a.bytes,
+    packTailOffset: a.tailOffset,
   };
 }
 
@@ -44,14 +63,26 @@ export function placeOf(a: PackSealedV1, entry: PackEntry): StoredCopy {
 const AT_A_TIME = 64;
 
 /** The entries of a pack with what their headers say. */
-export async function projectPack(client: SqlClient, input: IndexPackInput, entries: readonly PackEntry[]): Promise<BatchEntry[]> {
-  const sources = await sourceIds(client, entries.map((entry) => entry.source));
+export async function projectPack(
+  client: SqlClient,
+  input: IndexPackInput,
+  entries: readonly PackEntry[],
+): Promise<BatchEntry[]> {
+  const sources = await sourceIds(
+    client,
+    entries.map((entry) => entry.source),
+  );
   const attributes = input.attributes ?? DEFAULT_ATTRIBUTES;
   const levels = new SharedLevels(attributes);
   const batch: BatchEntry[] = [];
   for (const entry of entries) {
     const defaultIssuer = input.defaultIssuer?.(entry);
-    const projection = projectInstance(entry, input.header(entry.ordinal), { attributes, identity: input.identity, defaultIssuer, levels });
+    const projection = projectInstance(entry, input.header(entry.ordinal), {
+      attributes,
+      identity: input.identity,
+      defaultIssuer,
+      levels,
+    });
     batch.push(batchEntry(entry, sources.get(entry.source) as number, projection, placeOf(input.announcement, entry)));
     if (batch.length % AT_A_TIME === 0) await setImmediate();
   }
@@ -71,16 +102,29 @@ export async function indexPack(client: SqlClient, input: IndexPackInput): Promi
   const parseSeconds = (performance.now() - started) / 1000;
   const held = await findTombstoned(client, all);
   const entries = all.filter((one) => !held.has(one));
-  const { verdicts, differences, studies } = await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
+  const { verdicts, differences, studies } = await present(client, {
+    entries,
+    comparePixels: (a, b) => input.comparePixels(a, b),
+  });
   await client.query("UPDATE pack SET indexed_order = nextval('pack_indexed_order') WHERE id = $1", [pack]);
   const sameAs = new Map(verdicts.map((verdict) => [verdict.one, verdict.sameAs]));
-  await insertPackEntries(client, pack, all, all.map((one) => sameAs.get(one) ?? null));
+  await insertPackEntries(
+    client,
+    pack,
+    all,
+    all.map((one) => sameAs.get(one) ?? null),
+  );
   await insertSourceRows(client, pack, 'present', entries);
   if (held.size > 0) await insertSourceRows(client, pack, 'deleted', [...held.keys()]);
   const flagged = held.size > 0 ? await flagDifferences(client, resendDifferences(held)) : 0;
   const count = (outcome: string): number => verdicts.filter((verdict) => verdict.outcome === outcome).length;
   return {
-    already: false, newInstances: count('answer'), duplicates: count('copy'), differences: differences + flagged, heldBack: held.size, studies,
+    already: false,
+    newInstances: count('answer'),
+    duplicates: count('copy'),
+    differences: differences + flagged,
+    heldBack: held.size,
+    studies,
     parseSeconds,
   };
 }

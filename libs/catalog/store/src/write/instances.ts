@@ -26,10 +26,16 @@ export interface KnownInstance {
   series: string | null;
 }
 
-const COLUMNS = 'sop_instance_uid, study, series, sop_class_uid, instance_number, sort_number, wire_digest, header_digest, is_answer, source, origin, transfer_syntax_uid, bytes, received_at, attributes';
+const COLUMNS =
+  'sop_instance_uid, study, series, sop_class_uid, instance_number, sort_number, wire_digest, header_digest, is_answer, source, origin, transfer_syntax_uid, bytes, received_at, attributes';
 
 /** Inserts rows in UID order; those that a unique index refuses are left out. Returns `uid + wire` of the inserted. */
-async function insert(client: SqlClient, locked: Locked, entries: readonly BatchEntry[], answer: boolean): Promise<Set<string>> {
+async function insert(
+  client: SqlClient,
+  locked: Locked,
+  entries: readonly BatchEntry[],
+  answer: boolean,
+): Promise<Set<string>> {
   if (entries.length === 0) return new Set();
   const sorted = [...entries].sort(byUid);
   const numbers = sorted.map((one) => one.projection.instance.number);
@@ -43,13 +49,22 @@ async function insert(client: SqlClient, locked: Locked, entries: readonly Batch
      ORDER BY k.n ON CONFLICT DO NOTHING
      RETURNING sop_instance_uid AS uid, encode(wire_digest, 'hex') AS wire`,
     [
-      sorted.map((one) => one.entry.sopInstanceUid), sorted.map((one) => locked.studies.get(studyKey(one) ?? '')?.id ?? null),
-      sorted.map((one) => locked.series.get(seriesKey(one) ?? '')?.id ?? null), sorted.map((one) => one.entry.sopClassUid), numbers,
-      sorted.map((one) => one.entry.wireDigest), sorted.map((one) => one.entry.headerDigest), sorted.map((one) => one.sourceId),
-      sorted.map((one) => one.entry.origin), sorted.map((one) => one.entry.transferSyntaxUid),
-      sorted.map((one) => one.entry.datasetLength), sorted.map((one) => one.entry.receivedAt), answer,
+      sorted.map((one) => one.entry.sopInstanceUid),
+      sorted.map((one) => locked.studies.get(studyKey(one) ?? '')?.id ?? null),
+      sorted.map((one) => locked.series.get(seriesKey(one) ?? '')?.id ?? null),
+      sorted.map((one) => one.entry.sopClassUid),
+      numbers,
+      sorted.map((one) => one.entry.wireDigest),
+      sorted.map((one) => one.entry.headerDigest),
+      sorted.map((one) => one.sourceId),
+      sorted.map((one) => one.entry.origin),
+      sorted.map((one) => one.entry.transferSyntaxUid),
+      sorted.map((one) => one.entry.datasetLength),
+      sorted.map((one) => one.entry.receivedAt),
+      answer,
       sorted.map((one) => JSON.stringify(one.projection.instance.attributes)),
-    ]);
+    ],
+  );
   return new Set(rows.map((row) => row.uid + row.wire));
 }
 
@@ -66,7 +81,9 @@ async function readKnown(client: SqlClient, uids: readonly string[]): Promise<Ma
   const { rows } = await client.query<KnownInstance>(
     `SELECT sop_instance_uid AS uid, encode(wire_digest, 'hex') AS wire, encode(header_digest, 'hex') AS header,
             is_answer AS answer, source, study::text, series::text
-     FROM instance WHERE sop_instance_uid = ANY($1) ORDER BY sop_instance_uid, id`, [uids]);
+     FROM instance WHERE sop_instance_uid = ANY($1) ORDER BY sop_instance_uid, id`,
+    [uids],
+  );
   const known = new Map<string, KnownInstance[]>();
   for (const row of rows) known.set(row.uid, [...(known.get(row.uid) ?? []), row]);
   return known;
@@ -81,7 +98,9 @@ async function findCopy(client: SqlClient, uid: string, wire: string, store: str
             p.bytes::float8 AS "packBytes", p.tail_offset::float8 AS "packTailOffset"
      FROM pack_entry e JOIN pack p ON p.id = e.pack JOIN pack_location l ON l.pack = p.id AND l.missing_at IS NULL
      WHERE e.sop_instance_uid = $1 AND e.same_as = decode($2, 'hex')
-     ORDER BY (l.store = $3) DESC, (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal LIMIT 1`, [uid, wire, store]);
+     ORDER BY (l.store = $3) DESC, (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal LIMIT 1`,
+    [uid, wire, store],
+  );
   return rows[0] ?? null;
 }
 
@@ -89,7 +108,10 @@ async function findCopy(client: SqlClient, uid: string, wire: string, store: str
 class Comparer {
   private readonly inBatch = new Map<string, StoredCopy>();
 
-  constructor(private readonly client: SqlClient, private readonly batch: Batch) {
+  constructor(
+    private readonly client: SqlClient,
+    private readonly batch: Batch,
+  ) {
     for (const one of batch.entries) {
       const key = versionKey(one);
       if (!this.inBatch.has(key)) this.inBatch.set(key, one.place);
@@ -109,31 +131,49 @@ class Comparer {
   private async pixelsEqual(one: BatchEntry, candidate: KnownInstance): Promise<boolean> {
     const pair = [one.entry.wireDigest, candidate.wire].sort();
     const { rows } = await this.client.query<{ equal: boolean }>(
-      "SELECT equal FROM pixel_comparison WHERE wire_a = decode($1, 'hex') AND wire_b = decode($2, 'hex')", pair);
+      "SELECT equal FROM pixel_comparison WHERE wire_a = decode($1, 'hex') AND wire_b = decode($2, 'hex')",
+      pair,
+    );
     if (rows[0]) return rows[0].equal;
-    const stored = this.inBatch.get(candidate.uid + candidate.wire) ?? (await findCopy(this.client, candidate.uid, candidate.wire, one.place.store));
+    const stored =
+      this.inBatch.get(candidate.uid + candidate.wire) ??
+      (await findCopy(this.client, candidate.uid, candidate.wire, one.place.store));
     // no copy left to compare with: never guessed to be the same
     const equal = stored !== null && (await this.batch.comparePixels(one.place, stored));
     if (stored !== null) {
       await this.client.query(
         `INSERT INTO pixel_comparison (wire_a, wire_b, equal) VALUES (decode($1, 'hex'), decode($2, 'hex'), $3)
-         ON CONFLICT DO NOTHING`, [...pair, equal]);
+         ON CONFLICT DO NOTHING`,
+        [...pair, equal],
+      );
     }
     return equal;
   }
 }
 
-async function replaceAnswer(client: SqlClient, locked: Locked, one: BatchEntry, answer: KnownInstance): Promise<Verdict> {
+async function replaceAnswer(
+  client: SqlClient,
+  locked: Locked,
+  one: BatchEntry,
+  answer: KnownInstance,
+): Promise<Verdict> {
   await client.query(
     "UPDATE instance SET is_answer = false WHERE sop_instance_uid = $1 AND wire_digest = decode($2, 'hex')",
-    [answer.uid, answer.wire]);
+    [answer.uid, answer.wire],
+  );
   await insert(client, locked, [one], true);
   answer.answer = false;
   return { one, outcome: 'answer', sameAs: one.entry.wireDigest, replaced: answer };
 }
 
 /** One entry whose UID has an answer already. Transactions come here with all their own answers inserted, in UID order. */
-async function decide(client: SqlClient, locked: Locked, comparer: Comparer, one: BatchEntry, known: KnownInstance[]): Promise<Verdict> {
+async function decide(
+  client: SqlClient,
+  locked: Locked,
+  comparer: Comparer,
+  one: BatchEntry,
+  known: KnownInstance[],
+): Promise<Verdict> {
   const same = await comparer.findSame(one, known);
   if (same) return { one, outcome: 'copy', sameAs: same.wire };
   const answer = known.find((candidate) => candidate.answer);
@@ -149,7 +189,8 @@ async function decide(client: SqlClient, locked: Locked, comparer: Comparer, one
 /** Inserts the instances of a batch, or finds which known ones they are. One verdict per entry, in the order given. */
 export async function placeInstances(client: SqlClient, locked: Locked, batch: Batch): Promise<Verdict[]> {
   const firstOfUid = new Map<string, BatchEntry>();
-  for (const one of batch.entries) if (!firstOfUid.has(one.entry.sopInstanceUid)) firstOfUid.set(one.entry.sopInstanceUid, one);
+  for (const one of batch.entries)
+    if (!firstOfUid.has(one.entry.sopInstanceUid)) firstOfUid.set(one.entry.sopInstanceUid, one);
   const inserted = await insert(client, locked, [...firstOfUid.values()], true);
   const verdicts = new Map<BatchEntry, Verdict>();
   const rest: BatchEntry[] = [];
@@ -162,7 +203,13 @@ export async function placeInstances(client: SqlClient, locked: Locked, batch: B
   return batch.entries.map((one) => verdicts.get(one) as Verdict);
 }
 
-async function decideAll(client: SqlClient, locked: Locked, batch: Batch, rest: BatchEntry[], verdicts: Map<BatchEntry, Verdict>): Promise<void> {
+async function decideAll(
+  client: SqlClient,
+  locked: Locked,
+  batch: Batch,
+  rest: BatchEntry[],
+  verdicts: Map<BatchEntry, Verdict>,
+): Promise<void> {
   const known = await readKnown(client, [...new Set(rest.map((one) => one.entry.sopInstanceUid))]);
   const comparer = new Comparer(client, batch);
   for (const one of [...rest].sort(byUid)) {
@@ -176,7 +223,12 @@ async function decideAll(client: SqlClient, locked: Locked, batch: Batch, rest: 
 
 function asKnown(one: BatchEntry, locked: Locked, answer: boolean): KnownInstance {
   return {
-    uid: one.entry.sopInstanceUid, wire: one.entry.wireDigest, header: one.entry.headerDigest, answer, source: one.sourceId,
-    study: locked.studies.get(studyKey(one) ?? '')?.id ?? null, series: locked.series.get(seriesKey(one) ?? '')?.id ?? null,
+    uid: one.entry.sopInstanceUid,
+    wire: one.entry.wireDigest,
+    header: one.entry.headerDigest,
+    answer,
+    source: one.sourceId,
+    study: locked.studies.get(studyKey(one) ?? '')?.id ?? null,
+    series: locked.series.get(seriesKey(one) ?? '')?.id ?? null,
   };
 }

@@ -31,10 +31,16 @@ export async function lockStudies(client: SqlClient, entries: readonly BatchEntr
   const uids = new Set(entries.map((one) => one.projection.study?.studyInstanceUid ?? ''));
   const buckets = [...new Set([...uids].map(studyLockBucket))].sort((a, b) => a - b);
   if (buckets.length > STUDY_LOCK_BUCKETS / 2) {
-    await client.query('SELECT pg_advisory_xact_lock($1, b) FROM generate_series(0, $2 - 1) b', [STUDY_LOCKS, STUDY_LOCK_BUCKETS]);
+    await client.query('SELECT pg_advisory_xact_lock($1, b) FROM generate_series(0, $2 - 1) b', [
+      STUDY_LOCKS,
+      STUDY_LOCK_BUCKETS,
+    ]);
     return;
   }
-  await client.query('SELECT pg_advisory_xact_lock($1, b) FROM unnest($2::int[]) WITH ORDINALITY u(b, n) ORDER BY n', [STUDY_LOCKS, buckets]);
+  await client.query('SELECT pg_advisory_xact_lock($1, b) FROM unnest($2::int[]) WITH ORDINALITY u(b, n) ORDER BY n', [
+    STUDY_LOCKS,
+    buckets,
+  ]);
 }
 
 function firsts(map: Map<string, BatchEntry[]>): BatchEntry[] {
@@ -58,16 +64,24 @@ async function lockPatients(client: SqlClient, keyed: Keyed): Promise<Map<string
     `INSERT INTO patient (patient_id, issuer, scope)
      SELECT k.patient_id, k.issuer, k.scope
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(patient_id, issuer, scope, n) ORDER BY k.n
-     ON CONFLICT DO NOTHING RETURNING id`, keys);
+     ON CONFLICT DO NOTHING RETURNING id`,
+    keys,
+  );
   const { rows } = await client.query<PatientRow>(
     `SELECT k.n::int, p.id::text, p.attributes
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(patient_id, issuer, scope, n)
      JOIN patient p ON p.patient_id = k.patient_id AND p.issuer = k.issuer AND p.scope = k.scope
-     ORDER BY k.n FOR UPDATE OF p`, keys);
+     ORDER BY k.n FOR UPDATE OF p`,
+    keys,
+  );
   return byKey([...keyed.patients.keys()], rows, inserted);
 }
 
-async function lockStudyRows(client: SqlClient, keyed: Keyed, patients: Map<string, LockedRow>): Promise<Map<string, LockedStudy>> {
+async function lockStudyRows(
+  client: SqlClient,
+  keyed: Keyed,
+  patients: Map<string, LockedRow>,
+): Promise<Map<string, LockedStudy>> {
   const entries = firsts(keyed.studies);
   const keys = [
     entries.map((one) => one.projection.study?.studyInstanceUid),
@@ -79,16 +93,24 @@ async function lockStudyRows(client: SqlClient, keyed: Keyed, patients: Map<stri
     `INSERT INTO study (study_instance_uid, patient, patient_id, issuer)
      SELECT k.uid, k.patient, k.patient_id, k.issuer
      FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY k(uid, patient, patient_id, issuer, n)
-     ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id`, keys);
+     ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id`,
+    keys,
+  );
   const { rows } = await client.query<LockedStudy & { n: number }>(
     `SELECT k.n::int, s.id::text, s.patient::text, s.attributes, s.series, s.instances, s.revision::int
      FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY k(uid, patient, n)
      JOIN study s ON s.study_instance_uid = k.uid AND s.patient = k.patient
-     ORDER BY k.n FOR UPDATE OF s`, keys.slice(0, 2));
+     ORDER BY k.n FOR UPDATE OF s`,
+    keys.slice(0, 2),
+  );
   return byKey([...keyed.studies.keys()], rows, inserted);
 }
 
-async function lockSeriesRows(client: SqlClient, keyed: Keyed, studies: Map<string, LockedStudy>): Promise<Map<string, LockedRow>> {
+async function lockSeriesRows(
+  client: SqlClient,
+  keyed: Keyed,
+  studies: Map<string, LockedStudy>,
+): Promise<Map<string, LockedRow>> {
   const entries = firsts(keyed.series);
   const keys = [
     entries.map((one) => one.projection.series?.seriesInstanceUid),
@@ -97,16 +119,24 @@ async function lockSeriesRows(client: SqlClient, keyed: Keyed, studies: Map<stri
   const { rows: inserted } = await client.query<{ id: string }>(
     `INSERT INTO series (series_instance_uid, study)
      SELECT k.uid, k.study FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY k(uid, study, n)
-     ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id`, keys);
+     ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id`,
+    keys,
+  );
   const { rows } = await client.query<PatientRow>(
     `SELECT k.n::int, x.id::text, x.attributes
      FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY k(uid, study, n)
      JOIN series x ON x.series_instance_uid = k.uid AND x.study = k.study
-     ORDER BY k.n FOR UPDATE OF x`, keys);
+     ORDER BY k.n FOR UPDATE OF x`,
+    keys,
+  );
   return byKey([...keyed.series.keys()], rows, inserted);
 }
 
-function byKey<R extends LockedRow & { n: number }>(keys: string[], rows: R[], inserted: { id: string }[]): Map<string, R> {
+function byKey<R extends LockedRow & { n: number }>(
+  keys: string[],
+  rows: R[],
+  inserted: { id: string }[],
+): Map<string, R> {
   const fresh = new Set(inserted.map((row) => String(row.id)));
   return new Map(rows.map((row) => [keys[row.n - 1] as string, { ...row, inserted: fresh.has(row.id) }]));
 }

@@ -1,4 +1,11 @@
-import { foldName, nameWords, parseDate, parseTime, type KeptAttributes, type KeptElement } from '@archipelago/catalog-model';
+import {
+  foldName,
+  nameWords,
+  parseDate,
+  parseTime,
+  type KeptAttributes,
+  type KeptElement,
+} from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { BatchEntry, Keyed } from './batch';
 import type { Locked, LockedRow } from './levels';
@@ -41,15 +48,21 @@ function nameColumns(kept: KeptAttributes): string[] {
   return [alphabetic, ideographic, phonetic, nameWords([alphabetic, ideographic, phonetic])];
 }
 
-const NAME_SET = 'name_alphabetic = k.a, name_ideographic = k.i, name_phonetic = k.p, name_words = k.w, birth_date = k.birth, sex = k.sex';
+const NAME_SET =
+  'name_alphabetic = k.a, name_ideographic = k.i, name_phonetic = k.p, name_words = k.w, birth_date = k.birth, sex = k.sex';
 
 type Row = [id: string, attributes: KeptAttributes];
 
 function personArrays(rows: Row[]): unknown[][] {
   const names = rows.map(([, kept]) => nameColumns(kept));
   return [
-    rows.map(([id]) => id), rows.map(([, kept]) => JSON.stringify(kept)), names.map((n) => n[0]), names.map((n) => n[1]),
-    names.map((n) => n[2]), names.map((n) => n[3]), rows.map(([, kept]) => parseDate(text(kept['00100030']))),
+    rows.map(([id]) => id),
+    rows.map(([, kept]) => JSON.stringify(kept)),
+    names.map((n) => n[0]),
+    names.map((n) => n[1]),
+    names.map((n) => n[2]),
+    names.map((n) => n[3]),
+    rows.map(([, kept]) => parseDate(text(kept['00100030']))),
     rows.map(([, kept]) => text(kept['00100040'])),
   ];
 }
@@ -58,7 +71,9 @@ async function updatePatients(client: SqlClient, rows: Row[]): Promise<void> {
   await client.query(
     `UPDATE patient t SET attributes = k.kept::jsonb, ${NAME_SET}
      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[])
-       k(id, kept, a, i, p, w, birth, sex) WHERE t.id = k.id`, personArrays(rows));
+       k(id, kept, a, i, p, w, birth, sex) WHERE t.id = k.id`,
+    personArrays(rows),
+  );
 }
 
 async function updateStudies(client: SqlClient, rows: Row[]): Promise<void> {
@@ -69,9 +84,12 @@ async function updateStudies(client: SqlClient, rows: Row[]): Promise<void> {
                  $9::int[], $10::bigint[], $11::text[])
        k(id, kept, a, i, p, w, birth, sex, day, hour, accession) WHERE t.id = k.id`,
     [
-      ...personArrays(rows), rows.map(([, kept]) => parseDate(text(kept['00080020']))),
-      rows.map(([, kept]) => parseTime(text(kept['00080030']))), rows.map(([, kept]) => text(kept['00080050'])),
-    ]);
+      ...personArrays(rows),
+      rows.map(([, kept]) => parseDate(text(kept['00080020']))),
+      rows.map(([, kept]) => parseTime(text(kept['00080030']))),
+      rows.map(([, kept]) => text(kept['00080050'])),
+    ],
+  );
 }
 
 async function updateSeries(client: SqlClient, rows: Row[]): Promise<void> {
@@ -80,18 +98,30 @@ async function updateSeries(client: SqlClient, rows: Row[]): Promise<void> {
     `UPDATE series t SET attributes = k.kept::jsonb, modality = k.modality, series_number = k.number,
        sort_number = coalesce(k.number, 2147483647)
      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) k(id, kept, modality, number) WHERE t.id = k.id`,
-    [rows.map(([id]) => id), rows.map(([, kept]) => JSON.stringify(kept)), rows.map(([, kept]) => text(kept['00080060'])), numbers]);
+    [
+      rows.map(([id]) => id),
+      rows.map(([, kept]) => JSON.stringify(kept)),
+      rows.map(([, kept]) => text(kept['00080060'])),
+      numbers,
+    ],
+  );
 }
 
 const UPDATES = { patient: updatePatients, study: updateStudies, series: updateSeries };
 
 /** The attributes of one row after this batch, or null when nothing changes. */
-function mergeRow(level: Level, row: LockedRow, entries: BatchEntry[], verdicts: Map<BatchEntry, Verdict>): KeptAttributes | null {
+function mergeRow(
+  level: Level,
+  row: LockedRow,
+  entries: BatchEntry[],
+  verdicts: Map<BatchEntry, Verdict>,
+): KeptAttributes | null {
   const counts = entries.filter((one) => verdicts.get(one)?.outcome === 'answer');
   const speaking = counts.length > 0 ? counts : row.inserted ? entries : [];
   let incoming: KeptAttributes = {};
   // instances of one series share what they say of it: each is looked at once
-  for (const attributes of new Set(speaking.flatMap((one) => said(one, level)))) incoming = fillIn(incoming, attributes).merged;
+  for (const attributes of new Set(speaking.flatMap((one) => said(one, level))))
+    incoming = fillIn(incoming, attributes).merged;
   // a patient shows what was said last; a study and a series what was said first, unless its source restated it
   const restated = speaking.some((one) => verdicts.get(one)?.replaced !== undefined);
   if (level !== 'patient' && !restated) {
@@ -106,17 +136,28 @@ function mergeRow(level: Level, row: LockedRow, entries: BatchEntry[], verdicts:
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, canonical(inner)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, canonical(inner)]),
+  );
 }
 function sameKept(a: KeptAttributes, b: KeptAttributes): boolean {
   return JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
 }
 
 /** Brings what the new instances say into the rows that they hang below. */
-export async function mergeAttributes(client: SqlClient, keyed: Keyed, locked: Locked, verdicts: readonly Verdict[]): Promise<void> {
+export async function mergeAttributes(
+  client: SqlClient,
+  keyed: Keyed,
+  locked: Locked,
+  verdicts: readonly Verdict[],
+): Promise<void> {
   const byEntry = new Map(verdicts.map((verdict) => [verdict.one, verdict]));
   const levels = [
-    ['patient', keyed.patients, locked.patients], ['study', keyed.studies, locked.studies], ['series', keyed.series, locked.series],
+    ['patient', keyed.patients, locked.patients],
+    ['study', keyed.studies, locked.studies],
+    ['series', keyed.series, locked.series],
   ] as const;
   for (const [level, groups, rows] of levels) {
     const changed: Row[] = [];

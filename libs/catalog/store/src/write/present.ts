@@ -28,7 +28,16 @@ function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly V
     const group = byId.get(id);
     const entry = group?.verdicts[0]?.one.entry;
     if (!group || !entry) return [];
-    return [{ studyId: id, revision, seriesIds: [...group.series], newInstances: group.verdicts.length, source: entry.source, origin: entry.origin }];
+    return [
+      {
+        studyId: id,
+        revision,
+        seriesIds: [...group.series],
+        newInstances: group.verdicts.length,
+        source: entry.source,
+        origin: entry.origin,
+      },
+    ];
   });
 }
 
@@ -44,7 +53,9 @@ export async function present(client: SqlClient, batch: Batch): Promise<Presente
   await mergeAttributes(client, keyed, locked, verdicts);
   const updated = await updateSums(client, locked, verdicts);
   const differences = await flagDifferences(client, [
-    ...contentDifferences(verdicts, locked), ...incompleteDifferences(batch.entries), ...(await identityDifferences(client, batch.entries, locked)),
+    ...contentDifferences(verdicts, locked),
+    ...incompleteDifferences(batch.entries),
+    ...(await identityDifferences(client, batch.entries, locked)),
   ]);
   return { verdicts, differences, studies: summarise(updated, locked, verdicts) };
 }

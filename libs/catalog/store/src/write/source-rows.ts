@@ -6,17 +6,27 @@ import type { BatchEntry } from './batch';
 export async function sourceIds(client: SqlClient, names: readonly string[]): Promise<Map<string, number>> {
   const wanted = [...new Set(names)].sort();
   const read = async (): Promise<Map<string, number>> => {
-    const { rows } = await client.query<{ id: number; name: string }>('SELECT id, name FROM source WHERE name = ANY($1)', [wanted]);
+    const { rows } = await client.query<{ id: number; name: string }>(
+      'SELECT id, name FROM source WHERE name = ANY($1)',
+      [wanted],
+    );
     return new Map(rows.map((row) => [row.name, row.id]));
   };
   const known = await read();
   if (known.size === wanted.length) return known;
-  await client.query('INSERT INTO source (name) SELECT n FROM unnest($1::text[]) n ORDER BY n ON CONFLICT DO NOTHING', [wanted]);
+  await client.query('INSERT INTO source (name) SELECT n FROM unnest($1::text[]) n ORDER BY n ON CONFLICT DO NOTHING', [
+    wanted,
+  ]);
   return read();
 }
 
 /** Every entry of the pack, with the kept instance that it is a copy of. */
-export async function insertPackEntries(client: SqlClient, pack: string, entries: readonly BatchEntry[], sameAs: (string | null)[]): Promise<void> {
+export async function insertPackEntries(
+  client: SqlClient,
+  pack: string,
+  entries: readonly BatchEntry[],
+  sameAs: (string | null)[],
+): Promise<void> {
   const e = entries.map((one) => one.entry);
   await client.query(
     `INSERT INTO pack_entry (pack, ordinal, source, origin, sop_instance_uid, sop_class_uid, transfer_syntax_uid, wire_digest,
@@ -29,11 +39,26 @@ export async function insertPackEntries(client: SqlClient, pack: string, entries
        k(ordinal, source, origin, uid, class, syntax, wire, header, same_as, d_offset, d_length, h_offset, h_length, h_raw,
          received, calling, called)`,
     [
-      pack, e.map((x) => x.ordinal), entries.map((one) => one.sourceId), e.map((x) => x.origin), e.map((x) => x.sopInstanceUid),
-      e.map((x) => x.sopClassUid), e.map((x) => x.transferSyntaxUid), e.map((x) => x.wireDigest), e.map((x) => x.headerDigest), sameAs,
-      e.map((x) => x.datasetOffset), e.map((x) => x.datasetLength), e.map((x) => x.headerOffset), e.map((x) => x.headerLength),
-      e.map((x) => x.headerRawLength), e.map((x) => x.receivedAt), e.map((x) => x.callingAeTitle), e.map((x) => x.calledAeTitle),
-    ]);
+      pack,
+      e.map((x) => x.ordinal),
+      entries.map((one) => one.sourceId),
+      e.map((x) => x.origin),
+      e.map((x) => x.sopInstanceUid),
+      e.map((x) => x.sopClassUid),
+      e.map((x) => x.transferSyntaxUid),
+      e.map((x) => x.wireDigest),
+      e.map((x) => x.headerDigest),
+      sameAs,
+      e.map((x) => x.datasetOffset),
+      e.map((x) => x.datasetLength),
+      e.map((x) => x.headerOffset),
+      e.map((x) => x.headerLength),
+      e.map((x) => x.headerRawLength),
+      e.map((x) => x.receivedAt),
+      e.map((x) => x.callingAeTitle),
+      e.map((x) => x.calledAeTitle),
+    ],
+  );
 }
 
 interface Said {
@@ -50,7 +75,9 @@ function distinct(said: Said[]): Said[] {
     const key = `${one.uid}|${one.one.sourceId}|${one.digest}`;
     if (!seen.has(key)) seen.set(key, one);
   }
-  return [...seen.values()].sort((a, b) => (a.uid === b.uid ? a.one.entry.ordinal - b.one.entry.ordinal : a.uid < b.uid ? -1 : 1));
+  return [...seen.values()].sort((a, b) =>
+    a.uid === b.uid ? a.one.entry.ordinal - b.one.entry.ordinal : a.uid < b.uid ? -1 : 1,
+  );
 }
 
 /** What one table of versions is called and keyed by. */
@@ -65,15 +92,27 @@ interface VersionTable {
 }
 
 const STUDY: VersionTable = {
-  name: 'source_study', uid: 'study_instance_uid', columns: 'tag_digest, attributes', same: 'tag_digest',
+  name: 'source_study',
+  uid: 'study_instance_uid',
+  columns: 'tag_digest, attributes',
+  same: 'tag_digest',
   values: "decode(k.digest, 'hex'), k.attributes::jsonb",
 };
 const SERIES: VersionTable = {
-  name: 'source_series', uid: 'series_instance_uid', columns: 'study_instance_uid, tag_digest, attributes', same: 'tag_digest',
+  name: 'source_series',
+  uid: 'series_instance_uid',
+  columns: 'study_instance_uid, tag_digest, attributes',
+  same: 'tag_digest',
   values: "k.parent, decode(k.digest, 'hex'), k.attributes::jsonb",
 };
 
-async function insertLevel(client: SqlClient, table: VersionTable, pack: string, state: string, rows: Said[]): Promise<void> {
+async function insertLevel(
+  client: SqlClient,
+  table: VersionTable,
+  pack: string,
+  state: string,
+  rows: Said[],
+): Promise<void> {
   if (rows.length === 0) return;
   // version: those that were there before, and the rank among the new ones of the same source and UID
   await client.query(
@@ -88,15 +127,26 @@ async function insertLevel(client: SqlClient, table: VersionTable, pack: string,
                          AND o.${table.same} = decode(k.digest, 'hex') AND o.state = $10)
      ON CONFLICT (${table.uid}, source, ${table.same}) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
     [
-      pack, rows.map((r) => r.uid), rows.map((r) => r.parent), rows.map((r) => r.digest), rows.map((r) => JSON.stringify(r.attributes)),
-      rows.map((r) => r.one.sourceId), rows.map((r) => r.one.entry.receivedAt),
-      rows.map((r) => r.one.projection.patient?.identity.patientId ?? ''), rows.map((r) => r.one.projection.patient?.identity.issuer ?? ''),
-      state, rows.map((r) => r.one.entry.ordinal),
-    ]);
+      pack,
+      rows.map((r) => r.uid),
+      rows.map((r) => r.parent),
+      rows.map((r) => r.digest),
+      rows.map((r) => JSON.stringify(r.attributes)),
+      rows.map((r) => r.one.sourceId),
+      rows.map((r) => r.one.entry.receivedAt),
+      rows.map((r) => r.one.projection.patient?.identity.patientId ?? ''),
+      rows.map((r) => r.one.projection.patient?.identity.issuer ?? ''),
+      state,
+      rows.map((r) => r.one.entry.ordinal),
+    ],
+  );
 }
 
 /** Entries of which each says something that those before it do not: the projection shares equal levels. */
-function speaking(entries: readonly BatchEntry[], levels: (one: BatchEntry) => (object | string | null)[]): BatchEntry[] {
+function speaking(
+  entries: readonly BatchEntry[],
+  levels: (one: BatchEntry) => (object | string | null)[],
+): BatchEntry[] {
   const numbers = new Map<object | string | null, number>();
   const numberOf = (part: object | string | null): number => {
     const number = numbers.get(part) ?? numbers.size;
@@ -123,14 +173,21 @@ function seriesSaid(one: BatchEntry): Said[] {
   const { study, series } = one.projection;
   if (!study || !series) return [];
   const digest = attributesDigest(series.attributes, study.studyInstanceUid).toString('hex');
-  return [{ one, uid: series.seriesInstanceUid, parent: study.studyInstanceUid, digest, attributes: series.attributes }];
+  return [
+    { one, uid: series.seriesInstanceUid, parent: study.studyInstanceUid, digest, attributes: series.attributes },
+  ];
 }
 
 /**
  * Instances: the version counts what a source said under one UID. A UID that is new to the catalog has version 1; for
  * the few others the versions before are looked up.
  */
-async function insertInstances(client: SqlClient, pack: string, state: string, entries: readonly BatchEntry[]): Promise<void> {
+async function insertInstances(
+  client: SqlClient,
+  pack: string,
+  state: string,
+  entries: readonly BatchEntry[],
+): Promise<void> {
   if (entries.length === 0) return;
   const first = new Map<string, BatchEntry>();
   for (const one of entries) {
@@ -151,17 +208,29 @@ async function insertInstances(client: SqlClient, pack: string, state: string, e
                          AND o.wire_digest = decode(k.wire, 'hex') AND o.state = $2)
      ON CONFLICT (sop_instance_uid, source, wire_digest) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
     [
-      pack, state, rows.map((one) => one.entry.sopInstanceUid), rows.map((one) => one.projection.series?.seriesInstanceUid ?? ''),
-      rows.map((one) => one.projection.study?.studyInstanceUid ?? ''), rows.map((one) => one.entry.sopClassUid),
-      rows.map((one) => one.entry.headerDigest), rows.map((one) => one.entry.wireDigest), rows.map((one) => one.sourceId),
-      rows.map((one) => one.entry.receivedAt), rows.map((one) => one.projection.patient?.identity.patientId ?? ''),
-      rows.map((one) => one.projection.patient?.identity.issuer ?? ''), rows.map((one) => one.entry.ordinal),
-    ]);
+      pack,
+      state,
+      rows.map((one) => one.entry.sopInstanceUid),
+      rows.map((one) => one.projection.series?.seriesInstanceUid ?? ''),
+      rows.map((one) => one.projection.study?.studyInstanceUid ?? ''),
+      rows.map((one) => one.entry.sopClassUid),
+      rows.map((one) => one.entry.headerDigest),
+      rows.map((one) => one.entry.wireDigest),
+      rows.map((one) => one.sourceId),
+      rows.map((one) => one.entry.receivedAt),
+      rows.map((one) => one.projection.patient?.identity.patientId ?? ''),
+      rows.map((one) => one.projection.patient?.identity.issuer ?? ''),
+      rows.map((one) => one.entry.ordinal),
+    ],
+  );
 }
 
 /** What the sources said, version by version; called while the studies' locks are held, after the verdicts. */
 export async function insertSourceRows(
-  client: SqlClient, pack: string, state: 'present' | 'deleted', entries: readonly BatchEntry[],
+  client: SqlClient,
+  pack: string,
+  state: 'present' | 'deleted',
+  entries: readonly BatchEntry[],
 ): Promise<void> {
   const studies = speaking(entries, ({ projection }) => [projection.patient, projection.study]);
   await insertLevel(client, STUDY, pack, state, distinct(studies.flatMap(studySaid)));
@@ -169,4 +238,3 @@ export async function insertSourceRows(
   await insertLevel(client, SERIES, pack, state, distinct(series.flatMap(seriesSaid)));
   await insertInstances(client, pack, state, entries);
 }
-

@@ -85,7 +85,9 @@ async function updateSeriesSums(client: SqlClient, locked: Locked, verdicts: rea
   const studies: string[] = [];
   if (added.length > 0) {
     const { rows } = await client.query<{ study: string }>(ADD_TO_SERIES, [
-      added.map(([id]) => id), added.map(([, gain]) => gain.instances), added.map(([, gain]) => gain.bytes),
+      added.map(([id]) => id),
+      added.map(([, gain]) => gain.instances),
+      added.map(([, gain]) => gain.bytes),
       added.map(([, gain]) => [...gain.classes].sort().join('\\')),
     ]);
     studies.push(...rows.map((row) => row.study));
@@ -97,7 +99,11 @@ async function updateSeriesSums(client: SqlClient, locked: Locked, verdicts: rea
   return [...new Set(studies)];
 }
 
-async function updatePatientSums(client: SqlClient, before: Map<string, StudyBefore>, after: UpdatedStudy[]): Promise<void> {
+async function updatePatientSums(
+  client: SqlClient,
+  before: Map<string, StudyBefore>,
+  after: UpdatedStudy[],
+): Promise<void> {
   const deltas = new Map<string, { studies: number; series: number; instances: number }>();
   for (const study of after) {
     const old = before.get(study.id) ?? { series: 0, instances: 0 };
@@ -110,16 +116,25 @@ async function updatePatientSums(client: SqlClient, before: Map<string, StudyBef
   const changed = [...deltas].filter(([, d]) => d.studies !== 0 || d.series !== 0 || d.instances !== 0);
   if (changed.length === 0) return;
   await client.query(ADD_TO_PATIENTS, [
-    changed.map(([id]) => id), changed.map(([, d]) => d.studies), changed.map(([, d]) => d.series), changed.map(([, d]) => d.instances),
+    changed.map(([id]) => id),
+    changed.map(([, d]) => d.studies),
+    changed.map(([, d]) => d.series),
+    changed.map(([, d]) => d.instances),
   ]);
 }
 
 /** Brings the sums of series, studies and patients up to date; returns the studies that changed, with their new revision. */
-export async function updateSums(client: SqlClient, locked: Locked, verdicts: readonly Verdict[]): Promise<UpdatedStudy[]> {
+export async function updateSums(
+  client: SqlClient,
+  locked: Locked,
+  verdicts: readonly Verdict[],
+): Promise<UpdatedStudy[]> {
   const studies = await updateSeriesSums(client, locked, verdicts);
   if (studies.length === 0) return [];
   const { rows: before } = await client.query<StudyBefore>(
-    'SELECT id::text, series, instances FROM study WHERE id = ANY($1) ORDER BY id FOR UPDATE', [studies]);
+    'SELECT id::text, series, instances FROM study WHERE id = ANY($1) ORDER BY id FOR UPDATE',
+    [studies],
+  );
   const { rows: after } = await client.query<UpdatedStudy>(UPDATE_STUDIES, [studies]);
   await updatePatientSums(client, new Map(before.map((row) => [row.id, row])), after);
   return after;
