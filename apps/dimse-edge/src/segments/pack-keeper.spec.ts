@@ -134,6 +134,20 @@ describe('pack keeper', () => {
     expect(world.announced[0]).toMatchObject({ attempt: 1 });
   });
 
+  it('uploads all that waits as soon as one upload succeeds again', async () => {
+    world.storeDown = true;
+    const others = ['1', '2', '3'].map((n) => ({ ...pack, packId: pack.packId.slice(0, -1) + n }));
+    world.keeper.add(pack);
+    await world.pass(10 * 60_000);
+    for (const other of others) world.keeper.add(other);
+    await world.pass(0);
+    world.storeDown = false;
+    const before = world.uploads.length;
+    await world.pass(1_000);
+    expect(world.uploads.length - before).toBe(others.length + 1);
+    expect(world.announced).toHaveLength(others.length + 1);
+  });
+
   it('announces at once when the bus is back', async () => {
     world.busDown = true;
     world.keeper.add(pack);

@@ -198,6 +198,7 @@ export class PackKeeper {
 
   private enqueue(tracked: TrackedPack): void {
     clearTimeout(tracked.timer);
+    tracked.timer = undefined;
     if (!this.queue.includes(tracked)) this.queue.push(tracked);
     this.pump();
   }
@@ -223,9 +224,15 @@ export class PackKeeper {
       this.report('upload failed', tracked, error, tracked.uploads);
       return this.happened(tracked, 'upload-failed');
     }
+    // the store is back: the others need not wait for their back-off
+    if (tracked.uploads > 0) this.hurryUploads();
     tracked.uploads = 0;
     tracked.repair = false;
     await this.happened(tracked, 'upload-done');
+  }
+
+  private hurryUploads(): void {
+    for (const other of this.packs.values()) if (other.state === 'sealed' && other.timer) this.enqueue(other);
   }
 
   private announceNow(tracked: TrackedPack): void {
