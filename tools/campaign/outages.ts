@@ -16,10 +16,11 @@ const isFailure = (status: number): boolean => (status & 0xff00) === 0xa700 || (
 async function play(stage: Stage): Promise<void> {
   const { options, system, checks, ledger } = stage;
   const stop = new AbortController();
-  const source = exams(options.seed, 15);
+  const source = exams(options.seed, 30);
   const load = Promise.all(
-    stage.senders(3, { pauseMs: 60, signal: stop.signal }).map(async (sender) => {
-      while (!stop.signal.aborted) await sender.exam(source.next().value as Exam);
+    // a load that ingest outruns on a small machine: else what piled up in an outage is never worked off
+    stage.senders(3, { pauseMs: 150, signal: stop.signal }).map(async (sender) => {
+      while (!stop.signal.aborted) await sender.exam({ ...(source.next().value as Exam), onePerAssociation: false });
     }),
   );
   try {
