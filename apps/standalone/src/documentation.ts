@@ -2,6 +2,7 @@
  * What the documentation is generated from: only this project may know every app, so tools get it here.
  */
 import { catalogConfig } from '@archipelago/catalog';
+// eslint-disable-next-line @nx/enforce-module-boundaries -- standalone.ts resolves its path only, it does not load it lazily
 import { edgeConfig } from '@archipelago/dimse-edge';
 import { ingestConfig } from '@archipelago/ingest';
 import { busConfig } from '@archipelago/platform-bus';

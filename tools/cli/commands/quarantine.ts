@@ -41,7 +41,5 @@ async function list(args: string[], out: Output): Promise<number> {
 export const quarantine: GroupCommand = {
   name: 'quarantine',
   summary: 'packs that ingest could not read or index',
-  commands: [
-    { name: 'list', summary: 'list them', help: '[--all (also suspects and healed)] [--json]', run: list },
-  ],
+  commands: [{ name: 'list', summary: 'list them', help: '[--all (also suspects and healed)] [--json]', run: list }],
 };

@@ -30,7 +30,8 @@ export const STORE_ANSWERS = {
     status: 0xb007,
     comment: 'stored; Study or Series Instance UID missing',
     elements: [STUDY_UID, SERIES_UID],
-    meaning: 'Stored as above; it names no study or no series: the catalog shows it under UIDs of its own, and flags it.',
+    meaning:
+      'Stored as above; it names no study or no series: the catalog shows it under UIDs of its own, and flags it.',
   },
   'out-of-resources': {
     status: 0xa700,

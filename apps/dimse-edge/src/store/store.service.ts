@@ -7,7 +7,14 @@ import { associationState } from '../association/association-state';
 import { EdgeMetrics } from '../edge.metrics';
 import type { LaneEntry, SegmentLane } from '../segments/segment-lane';
 import { SpoolService } from '../segments/spool.service';
-import { checkCommand, checkDataset, identityWarnings, type StoreCommand, storedOutcome, trimUid } from './store-checks';
+import {
+  checkCommand,
+  checkDataset,
+  identityWarnings,
+  type StoreCommand,
+  storedOutcome,
+  trimUid,
+} from './store-checks';
 import { type StoreOutcome, storeStatus } from './store-status';
 
 /** C-STORE (PS3.4 annex B): the data set goes to the segment and through the header reader as it comes. */
