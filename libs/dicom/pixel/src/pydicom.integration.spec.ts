@@ -5,9 +5,9 @@ import { join, resolve } from 'node:path';
 import { readPart10Meta } from '@archipelago/dicom-encoding';
 import { repositoryRoot, runPython } from '@archipelago/testing';
 import { PixelError, type InstanceSource, type PixelAttributes } from './api';
-import { decodedFrames, openInstance } from './open';
+import { probe } from './codestream';
+import { decodedFrames, openInstance, type OpenInstance } from './open';
 import { PixelPool } from './pool';
-import { pixelSyntax } from './syntaxes';
 
 interface Decoded {
   path: string;
@@ -56,7 +56,10 @@ describe('pixels as pydicom and pylibjpeg decode them', () => {
     if (one.error) return 'only ours';
     const isRgb = ours.photometric === 'RGB' && ours.attributes.photometricInterpretation !== 'RGB';
     const other = readFileSync((isRgb ? one.rgb : one.raw) as string);
-    return difference(ours, other, pixelSyntax(source.transferSyntaxUid)?.codec === 'jpeg');
+    // Native subsampled colour stays as it is with us; pydicom doubles its chroma.
+    if (ours.coding === undefined && ours.attributes.photometricInterpretation === 'YBR_FULL_422')
+      return 'other layout';
+    return difference(ours, other, ours.coding === 'jpeg');
   }
 
   async function decode(source: InstanceSource) {
@@ -67,7 +70,13 @@ describe('pixels as pydicom and pylibjpeg decode them', () => {
       parts.push(Buffer.from(frame.data));
       photometric = frame.photometricInterpretation;
     }
-    return { data: Buffer.concat(parts), photometric, attributes: open.attributes };
+    const first = open.scan.pixel?.encapsulated ? open.scan.pixel.fragments[0] : undefined;
+    return {
+      data: Buffer.concat(parts),
+      photometric,
+      attributes: open.attributes,
+      coding: first && (await codingOf(open, first)),
+    };
   }
 
   const summary = (verdicts: Map<string, Verdict>): Record<string, number> => {
@@ -85,7 +94,7 @@ describe('pixels as pydicom and pylibjpeg decode them', () => {
   });
 
   (existsSync(samples) ? it : it.skip)('the samples: no sample differs', async () => {
-    const paths = ['images', 'series', 'transfer-syntaxes'].flatMap((name) => filesBelow(join(samples, name)));
+    const paths = ['images', 'transfer-syntaxes'].flatMap((name) => filesBelow(join(samples, name)));
     const verdicts = await compare(await theirs([], paths.join('\n')));
     expect(wrong(verdicts)).toEqual([]);
     expect(summary(verdicts).equal).toBeGreaterThan(40);
@@ -95,6 +104,16 @@ describe('pixels as pydicom and pylibjpeg decode them', () => {
 function expectPixelError(error: unknown): undefined {
   if (error instanceof PixelError) return undefined;
   throw error;
+}
+
+/** What the codestream is, whatever the transfer syntax says: a lossy one under a lossless syntax is found in the field. */
+async function codingOf(open: OpenInstance, first: { offset: number; length: number }): Promise<string> {
+  const bytes = await open.reader.read(first.offset, first.offset + first.length);
+  try {
+    return probe(bytes).kind;
+  } catch {
+    return 'other';
+  }
 }
 
 /** Undefined where the file's own meta information cannot be read. */
