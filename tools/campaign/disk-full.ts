@@ -35,7 +35,9 @@ async function removeVolume(): Promise<void> {
 async function play(stage: Stage): Promise<void> {
   const { system, checks, ledger } = stage;
   const { dir, mounted, reserve } = volume!;
-  checks.note(mounted ? `spool on a volume of ${VOLUME / MIB} MiB` : 'no right to mount: a reserve just below the free space');
+  checks.note(
+    mounted ? `spool on a volume of ${VOLUME / MIB} MiB` : 'no right to mount: a reserve just below the free space',
+  );
   await system.minio!.kill9();
   const [sender] = stage.senders(1) as [Sender];
   const source = objects(stage.options.seed);
@@ -126,12 +128,14 @@ async function resize(bytes: number): Promise<void> {
 
 /** CTs of half a megabyte. */
 function* objects(seed: string): Generator<GeneratedInstance> {
-  for (let n = 0; ; n++) yield* generateStudy({ kind: 'ct', seed: `${seed}/disk/${n}`, count: 40, rows: 512, columns: 512 });
+  for (let n = 0; ; n++)
+    yield* generateStudy({ kind: 'ct', seed: `${seed}/disk/${n}`, count: 40, rows: 512, columns: 512 });
 }
 
 export const diskFull = defineCampaign({
   name: 'disk-full',
-  summary: 'the spool is full and nothing can be uploaded: A700, nothing half-stored, and it goes on when space returns',
+  summary:
+    'the spool is full and nothing can be uploaded: A700, nothing half-stored, and it goes on when space returns',
   store: 's3',
   async system() {
     volume = await makeVolume();

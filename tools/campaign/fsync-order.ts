@@ -56,7 +56,9 @@ async function finishTrace({ system }: Stage, file: string): Promise<Call[]> {
     () => {
       const before = size;
       ({ size } = statSync(file));
-      return Promise.resolve(size === before && new RegExp(`^${pid} +\\+\\+\\+ `, 'm').test(readFileSync(file, 'latin1')));
+      return Promise.resolve(
+        size === before && new RegExp(`^${pid} +\\+\\+\\+ `, 'm').test(readFileSync(file, 'latin1')),
+      );
     },
     30_000,
     300,
@@ -78,7 +80,11 @@ async function playOrder(stage: Stage, trace: () => Promise<Call[]>): Promise<vo
   checks.equal('success responses seen on the socket', verdict.successes, ledger.acknowledgedAt.length);
   checks.none('success responses without a completed fdatasync before them', verdict.violations);
   const blind = calls.filter((call) => call.name !== 'fdatasync');
-  checks.equal('the same trace without its fdatasyncs fails for each', judge(blind).violations.length, verdict.successes);
+  checks.equal(
+    'the same trace without its fdatasyncs fails for each',
+    judge(blind).violations.length,
+    verdict.successes,
+  );
   const late = calls.map((call) => (call.name === 'fdatasync' ? { ...call, left: call.left + 1e9 } : call));
   checks.equal('with fdatasyncs that come back late, too', judge(late).violations.length, verdict.successes);
 }
@@ -113,4 +119,3 @@ export const fsyncFails = traced({
   faults: ['inject=fdatasync:error=EIO:when=2+4'],
   play: playFailures,
 });
-

@@ -76,7 +76,11 @@ async function unknownAndDeleted({ system, checks, ledger }: Stage, centre: Cent
   // the edge tells again of all that it keeps when it starts
   await system.edge.restart();
   await untilStored(centre, lost);
-  await eventually('all packs known again', async () => (await places(centre)).length >= known.size + lost.length, 60_000);
+  await eventually(
+    'all packs known again',
+    async () => (await places(centre)).length >= known.size + lost.length,
+    60_000,
+  );
   checks.note('catalog set back and packs deleted, after the edge told again:');
   await checkRetrieval(centre, ledger, checks);
   await checkStored(centre, ledger, checks);

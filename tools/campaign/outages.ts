@@ -67,7 +67,10 @@ async function outage(
   }
   await pause(Math.max(0, from + seconds * 1000 - Date.now()));
   const to = Date.now();
-  checks.none(`${what}: of ${asked.length} C-FINDs those that do not ${queries === 'fails' ? 'fail' : 'answer'} within 5 s`, wrong);
+  checks.none(
+    `${what}: of ${asked.length} C-FINDs those that do not ${queries === 'fails' ? 'fail' : 'answer'} within 5 s`,
+    wrong,
+  );
   const acknowledged = ledger.acknowledgedBetween(from, to);
   const longest = ledger.longestPause(from, to);
   checks.check(
@@ -125,7 +128,8 @@ async function catchesUp({ system, checks, ledger }: Stage, what: string, back: 
 
 export const outages = defineCampaign({
   name: 'outages',
-  summary: 'PostgreSQL, NATS, object store away under load: the edge acknowledges, queries fail in time, all catches up',
+  summary:
+    'PostgreSQL, NATS, object store away under load: the edge acknowledges, queries fail in time, all catches up',
   store: 's3',
   play,
 });

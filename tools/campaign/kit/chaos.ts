@@ -5,14 +5,7 @@ import { join } from 'node:path';
 import { eventually, type Random, type RunningServer, type TestSystem } from '@archipelago/testing';
 
 /** Moments at which a step of an image's way has just been done: killing there opens the windows between two steps. */
-export type Moment =
-  | 'any'
-  | 'segment-made'
-  | 'sealed'
-  | 'announced'
-  | 'answered'
-  | 'told'
-  | 'confirmed';
+export type Moment = 'any' | 'segment-made' | 'sealed' | 'announced' | 'answered' | 'told' | 'confirmed';
 
 const SUBJECTS: Partial<Record<Moment, string>> = {
   announced: 'evt.edge.pack.sealed.v1.>',
@@ -63,7 +56,10 @@ export function plan(processes: readonly string[], rounds: number, random: Rando
 }
 
 function take(from: string[], random: Random, count: number): string[] {
-  return Array.from({ length: Math.min(count, from.length) }, () => from.splice(random.int(0, from.length - 1), 1)[0] as string);
+  return Array.from(
+    { length: Math.min(count, from.length) },
+    () => from.splice(random.int(0, from.length - 1), 1)[0] as string,
+  );
 }
 
 /** Kills and restarts by plan. */

@@ -104,7 +104,9 @@ export async function checkCatalog(
 
 /** Nothing told without having happened, nothing happened without being told. */
 export async function checkEvents(centre: Centre, checks: Checks, options: { wiped?: boolean } = {}): Promise<void> {
-  const packs = new Set((await centre.rows<{ id: string }>('SELECT pack_id::text AS id FROM pack')).map(({ id }) => id));
+  const packs = new Set(
+    (await centre.rows<{ id: string }>('SELECT pack_id::text AS id FROM pack')).map(({ id }) => id),
+  );
   const announced = new Set((await centre.sealedPacks()).map(({ payload }) => String(payload['packId'])));
   checks.none(
     `announced packs (${announced.size}) without effect`,

@@ -66,8 +66,16 @@ describe('durability in a trace', () => {
     ['fdatasync after the response', [MAKE, FOLDER, WRITE, ANSWER, SYNC], 'no fdatasync'],
     ['fdatasync before the write', [MAKE, FOLDER, SYNC, WRITE, ANSWER], 'no fdatasync'],
     ['fdatasync of another file', [MAKE, FOLDER, WRITE, SYNC.replaceAll('0d3e', '1d3e'), ANSWER], 'no fdatasync'],
-    ['fdatasync that failed', [MAKE, FOLDER, WRITE, SYNC.replace('= 0', '= -1 EIO (Input/output error) (INJECTED)'), ANSWER], 'no fdatasync'],
-    ['one that succeeds after one that failed', [MAKE, FOLDER, WRITE, SYNC.replace('= 0', '= -1 EIO'), SYNC, ANSWER], 'had failed'],
+    [
+      'fdatasync that failed',
+      [MAKE, FOLDER, WRITE, SYNC.replace('= 0', '= -1 EIO (Input/output error) (INJECTED)'), ANSWER],
+      'no fdatasync',
+    ],
+    [
+      'one that succeeds after one that failed',
+      [MAKE, FOLDER, WRITE, SYNC.replace('= 0', '= -1 EIO'), SYNC, ANSWER],
+      'had failed',
+    ],
     ['no fsync of the directory', [MAKE, WRITE, SYNC, ANSWER], 'no fsync of the directory'],
     ['nothing written', [MAKE, FOLDER, SYNC, ANSWER], 'never written'],
   ])('fails: %s', (_, lines, why) => {

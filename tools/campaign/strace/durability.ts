@@ -67,7 +67,9 @@ function whyNotDurable(
   const folder = last.target.slice(0, last.target.lastIndexOf('/'));
   if (
     made &&
-    !syncs.some((call) => call.target === folder && call.entered > made.left && call.left < response.entered && ok(call))
+    !syncs.some(
+      (call) => call.target === folder && call.entered > made.left && call.left < response.entered && ok(call),
+    )
   )
     return 'no fsync of the directory came back between the making of its segment and the response';
   return undefined;
@@ -93,7 +95,8 @@ function pdvs(bytes: Buffer): Buffer[] {
   for (let at = 0; at + 12 <= bytes.length && bytes[at] === 4; at += 6 + bytes.readUInt32BE(at + 2)) {
     const end = Math.min(bytes.length, at + 6 + bytes.readUInt32BE(at + 2));
     for (let pdv = at + 6; pdv + 6 <= end; pdv += 4 + bytes.readUInt32BE(pdv)) {
-      if ((bytes[pdv + 5]! & 1) === 1) found.push(bytes.subarray(pdv + 6, Math.min(end, pdv + 4 + bytes.readUInt32BE(pdv))));
+      if ((bytes[pdv + 5]! & 1) === 1)
+        found.push(bytes.subarray(pdv + 6, Math.min(end, pdv + 4 + bytes.readUInt32BE(pdv))));
     }
   }
   return found;
@@ -102,7 +105,7 @@ function pdvs(bytes: Buffer): Buffer[] {
 /** Elements of group 0000 by element number. */
 function commandElements(bytes: Buffer): Map<number, Buffer> {
   const elements = new Map<number, Buffer>();
-  for (let at = 0; at + 8 <= bytes.length; ) {
+  for (let at = 0; at + 8 <= bytes.length;) {
     const length = bytes.readUInt32LE(at + 4);
     if (bytes.readUInt16LE(at) !== 0 || at + 8 + length > bytes.length) break;
     elements.set(bytes.readUInt16LE(at + 2), bytes.subarray(at + 8, at + 8 + length));
