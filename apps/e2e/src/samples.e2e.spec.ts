@@ -7,7 +7,15 @@ import { freePort, runDcmtk } from '@archipelago/testing';
 import { startArchive, type Archive } from './support/archive';
 import { findDifferences, retrieveDifferences, withFiling, type Sent } from './support/compare';
 import { pythonPeer, type SampleFile } from './support/python-peer';
-import { groupBy, layersOf, PATIENTLESS_FIND, sampleObjects, samplesFolder, samplesNotice, STORESCU_SYNTAX } from './support/samples';
+import {
+  groupBy,
+  layersOf,
+  PATIENTLESS_FIND,
+  sampleObjects,
+  samplesFolder,
+  samplesNotice,
+  STORESCU_SYNTAX,
+} from './support/samples';
 import { startWireTap, type WireTap } from './support/wire-tap';
 
 jest.setTimeout(300_000);
@@ -38,7 +46,10 @@ interface Run {
 async function start(mode: 'standalone' | 'separate'): Promise<Run> {
   const destinationPort = await freePort();
   const peers = [{ aeTitle: 'RECEIVER', host: '127.0.0.1', port: destinationPort }];
-  return { archive: await startArchive({ mode, config: { peers } }), destination: { destination: 'RECEIVER', destinationPort } };
+  return {
+    archive: await startArchive({ mode, config: { peers } }),
+    destination: { destination: 'RECEIVER', destinationPort },
+  };
 }
 
 /** Finds and retrieves all, and says what was not right. */
@@ -99,18 +110,21 @@ describe('with the bytes of the files, by pynetdicom', () => {
     }
   });
 
-  it.each(Array.from({ length: MOST_LAYERS - 1 }, (_, index) => index + 1))('further contents of the same UIDs: %i', async (n) => {
-    const files = layers[n];
-    if (!files) return;
-    const run = await start('standalone');
-    const sent = new Map<string, Sent>();
-    try {
-      await storeOwnBytes(run.archive.port, files, sent);
-      await verify(run, files, sent);
-    } finally {
-      await run.archive.stop();
-    }
-  });
+  it.each(Array.from({ length: MOST_LAYERS - 1 }, (_, index) => index + 1))(
+    'further contents of the same UIDs: %i',
+    async (n) => {
+      const files = layers[n];
+      if (!files) return;
+      const run = await start('standalone');
+      const sent = new Map<string, Sent>();
+      try {
+        await storeOwnBytes(run.archive.port, files, sent);
+        await verify(run, files, sent);
+      } finally {
+        await run.archive.stop();
+      }
+    },
+  );
 });
 
 describe('by storescu where it can, else by pynetdicom', () => {
@@ -128,6 +142,43 @@ describe('by storescu where it can, else by pynetdicom', () => {
       await verify(run, files, sent);
     } finally {
       await tap.stop();
+      await run.archive.stop();
+    }
+  });
+});
+
+describe('files that share a SOP Instance UID, together', () => {
+  it('all are acknowledged and kept; the first remains the answer, with its own bytes, and is shown once', async () => {
+    const run = await start('standalone');
+    try {
+      const later = layers.slice(1).flat();
+      const shared = new Set(later.map((file) => file.sopInstance));
+      const first = layers[0]!.filter((file) => shared.has(file.sopInstance));
+      const sent = new Map<string, Sent>();
+      await storeOwnBytes(run.archive.port, first, sent);
+      await verify(run, first, sent);
+      for (const layer of layers.slice(1)) {
+        await storeOwnBytes(run.archive.port, layer, new Map());
+        await run.archive.indexed();
+      }
+      const filed = await withFiling({ port: run.archive.port }, first);
+      const images = await pythonPeer.find(
+        { port: run.archive.port },
+        filed.map(({ sopInstance }) => ({
+          model: 'S',
+          extended: '01',
+          keys: { QueryRetrieveLevel: 'IMAGE', SOPInstanceUID: sopInstance, StudyInstanceUID: '' },
+        })),
+      );
+      expect(images.map((answer) => answer.matches.map((match) => match['StudyInstanceUID']))).toEqual(
+        filed.map((file) => [file.study]),
+      );
+      expect(await retrieveDifferences('GET', { port: run.archive.port }, filed, sent)).toEqual([]);
+      // sent once more: the bytes that the archive has, and those that it keeps beside them
+      await storeOwnBytes(run.archive.port, first, new Map());
+      await run.archive.indexed();
+      expect(await retrieveDifferences('GET', { port: run.archive.port }, filed, sent)).toEqual([]);
+    } finally {
       await run.archive.stop();
     }
   });

@@ -10,7 +10,8 @@ export interface Sent {
 type Level = 'PATIENT' | 'STUDY' | 'SERIES' | 'IMAGE';
 
 /** Ids that name nobody: those patients are one for each study. */
-const isShared = (patientId: string): boolean => /^(|UNKNOW|UNKNOWN|NONE|N\/A|NA|ANON|ANONYMOUS|\?|0+)$/i.test(patientId);
+const isShared = (patientId: string): boolean =>
+  /^(|UNKNOW|UNKNOWN|NONE|N\/A|NA|ANON|ANONYMOUS|\?|0+)$/i.test(patientId);
 const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 
 /**
@@ -18,7 +19,9 @@ const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) ===
  * gives the files back with those UIDs in the place of the missing ones.
  */
 export async function withFiling(to: Address, files: readonly SampleFile[]): Promise<SampleFile[]> {
-  const lost = files.filter((file) => !(file.sopClass in PATIENTLESS_FIND) && (file.study === '' || file.series === ''));
+  const lost = files.filter(
+    (file) => !(file.sopClass in PATIENTLESS_FIND) && (file.study === '' || file.series === ''),
+  );
   const answers = await pythonPeer.find(
     to,
     lost.map(({ sopInstance }) => ({
@@ -52,13 +55,17 @@ export async function findDifferences(to: Address, files: readonly SampleFile[])
     ...patientChecks(inPatients),
     ...files.filter((file) => file.sopClass in PATIENTLESS_FIND).map(patientlessCheck),
   ];
-  const answers = await pythonPeer.find(to, checks.map((check) => check.query));
+  const answers = await pythonPeer.find(
+    to,
+    checks.map((check) => check.query),
+  );
   return checks.flatMap((check, index) => {
     const answer = answers[index]!;
     const label = JSON.stringify(check.query.keys).slice(0, 160);
     const last = answer.statuses.at(-1);
     if (last !== 0) return [`${label}: final status ${last?.toString(16)} ${answer.comment ?? ''}`];
-    if (answer.statuses.slice(0, -1).some((status) => status !== 0xff00)) return [`${label}: a pending status is not FF00`];
+    if (answer.statuses.slice(0, -1).some((status) => status !== 0xff00))
+      return [`${label}: a pending status is not FF00`];
     return check.judge(answer.matches).map((problem) => `${label}: ${problem}`);
   });
 }
@@ -126,8 +133,12 @@ function studyChecks(files: SampleFile[]): Check[] {
           return [
             ...valueProblems(match, 'STUDY', mine),
             ...valueProblems(match, 'PATIENT', mine),
-            ...(match['NumberOfStudyRelatedInstances'] === mine.length ? [] : [`instances ${text(match['NumberOfStudyRelatedInstances'])}, sent ${mine.length}`]),
-            ...(match['NumberOfStudyRelatedSeries'] === series ? [] : [`series ${text(match['NumberOfStudyRelatedSeries'])}, sent ${series}`]),
+            ...(match['NumberOfStudyRelatedInstances'] === mine.length
+              ? []
+              : [`instances ${text(match['NumberOfStudyRelatedInstances'])}, sent ${mine.length}`]),
+            ...(match['NumberOfStudyRelatedSeries'] === series
+              ? []
+              : [`series ${text(match['NumberOfStudyRelatedSeries'])}, sent ${series}`]),
             ...modalityProblems(shown, mine),
           ];
         },
@@ -140,7 +151,9 @@ function modalityProblems(shown: readonly unknown[], files: SampleFile[]): strin
   const said: unknown[][] = [...groupBy(files, (file) => file.series).values()]
     .map((series) => saidBy(series, 'SERIES', 'Modality').filter((value) => value !== null))
     .filter((values) => values.length > 0);
-  const right = said.every((values) => values.some((value) => shown.includes(value))) && shown.every((value) => said.flat().includes(value));
+  const right =
+    said.every((values) => values.some((value) => shown.includes(value))) &&
+    shown.every((value) => said.flat().includes(value));
   return right ? [] : [`modalities ${shown.join()}, sent ${JSON.stringify(said)}`];
 }
 
@@ -161,7 +174,9 @@ function seriesChecks(files: SampleFile[]): Check[] {
         (match) => `${text(match['SeriesInstanceUID'])} of ${text(match['PatientID'])}`,
         (match, mine) => [
           ...valueProblems(match, 'SERIES', mine),
-          ...(match['NumberOfSeriesRelatedInstances'] === mine.length ? [] : [`instances ${text(match['NumberOfSeriesRelatedInstances'])}, sent ${mine.length}`]),
+          ...(match['NumberOfSeriesRelatedInstances'] === mine.length
+            ? []
+            : [`instances ${text(match['NumberOfSeriesRelatedInstances'])}, sent ${mine.length}`]),
         ],
       ),
   }));
@@ -210,7 +225,9 @@ function patientlessCheck(file: SampleFile): Check {
     query: {
       model: PATIENTLESS_FIND[file.sopClass] as string,
       keys: {
-        ...universal(Object.keys(file.levels.PATIENTLESS).filter((keyword) => file.levels.PATIENTLESS[keyword] !== null)),
+        ...universal(
+          Object.keys(file.levels.PATIENTLESS).filter((keyword) => file.levels.PATIENTLESS[keyword] !== null),
+        ),
         SOPClassUID: '',
         SOPInstanceUID: file.sopInstance,
       },
@@ -232,7 +249,9 @@ export async function retrieveDifferences(
   sent: ReadonlyMap<string, Sent>,
   receiver?: { destination: string; destinationPort: number },
 ): Promise<string[]> {
-  const groups = [...groupBy(files, (file) => (file.sopClass in PATIENTLESS_FIND ? file.sopInstance : file.study)).values()];
+  const groups = [
+    ...groupBy(files, (file) => (file.sopClass in PATIENTLESS_FIND ? file.sopInstance : file.study)).values(),
+  ];
   const syntaxed = (group: SampleFile[]): SampleFile[] =>
     group.map((file) => ({ ...file, syntax: sent.get(file.sopInstance)?.syntax ?? file.syntax }));
   const jobs = groups.map((group) => {
@@ -253,7 +272,8 @@ function receivedProblems(group: SampleFile[], answer: RetrieveAnswer, sent: Rea
   const label = `study ${group[0]!.study}`;
   const problems: string[] = [];
   const last = answer.statuses.at(-1);
-  if (last !== 0) problems.push(`${label}: final status ${last?.toString(16)} ${answer.comment ?? ''} ${answer.failed.join()}`);
+  if (last !== 0)
+    problems.push(`${label}: final status ${last?.toString(16)} ${answer.comment ?? ''} ${answer.failed.join()}`);
   if (answer.counts?.completed !== group.length || answer.counts.failed !== 0 || answer.counts.warning !== 0)
     problems.push(`${label}: counts ${JSON.stringify(answer.counts)}, sent ${group.length}`);
   const received = groupBy(answer.received, (one) => one.sopInstance);
@@ -262,7 +282,8 @@ function receivedProblems(group: SampleFile[], answer: RetrieveAnswer, sent: Rea
     const got = received.get(sopInstance) ?? [];
     received.delete(sopInstance);
     if (got.length !== 1) problems.push(`${path}: received ${got.length} times`);
-    else if (got[0]!.syntax !== wanted?.syntax) problems.push(`${path}: in ${got[0]!.syntax}, sent in ${wanted?.syntax}`);
+    else if (got[0]!.syntax !== wanted?.syntax)
+      problems.push(`${path}: in ${got[0]!.syntax}, sent in ${wanted?.syntax}`);
     else if (got[0]!.sha256 !== wanted.sha256) problems.push(`${path}: other bytes`);
   }
   for (const sopInstance of received.keys()) problems.push(`${label}: received ${sopInstance}, which is not of it`);

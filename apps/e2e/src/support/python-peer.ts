@@ -123,8 +123,10 @@ export const pythonPeer = {
   /** What is in a folder of broken files, with UIDs and syntax to send each under. */
   broken: (root: string): Promise<BrokenFile[]> => run('broken', { root }),
   /** Sends the bytes of the files as they are. */
-  store: (to: Address, files: Pick<SampleFile, 'path' | 'sopClass' | 'sopInstance' | 'syntax'>[]): Promise<StoreAnswer[]> =>
-    run('store', { ...to, files }),
+  store: (
+    to: Address,
+    files: Pick<SampleFile, 'path' | 'sopClass' | 'sopInstance' | 'syntax'>[],
+  ): Promise<StoreAnswer[]> => run('store', { ...to, files }),
   /** Sends any bytes as a data set, each on an association of its own. */
   raw: (
     to: Address,

@@ -51,7 +51,9 @@ export function layersOf(files: SampleFile[]): SampleFile[][] {
 }
 
 export function pairsOf(files: readonly SampleFile[]): Pair[] {
-  const pairs = new Map(files.map((file) => [`${file.sopClass} ${file.syntax}`, [file.sopClass, file.syntax] as const]));
+  const pairs = new Map(
+    files.map((file) => [`${file.sopClass} ${file.syntax}`, [file.sopClass, file.syntax] as const]),
+  );
   return [...pairs.values()];
 }
 

@@ -69,7 +69,8 @@ class PduSplitter {
 class Conversation {
   private readonly syntaxes = new Map<number, string>();
   private command: Buffer[] = [];
-  private dataset: { sopClass: string; sopInstance: string; hash: ReturnType<typeof createHash>; bytes: number } | undefined;
+  private dataset:
+    { sopClass: string; sopInstance: string; hash: ReturnType<typeof createHash>; bytes: number } | undefined;
 
   constructor(private readonly stores: TappedStore[]) {}
 
@@ -85,7 +86,7 @@ class Conversation {
 
   request(type: number, body: Buffer): void {
     if (type !== 0x04) return;
-    for (let at = 0; at + 6 <= body.length; ) {
+    for (let at = 0; at + 6 <= body.length;) {
       const length = body.readUInt32BE(at);
       this.value(body[at + 4] as number, body[at + 5] as number, body.subarray(at + 6, at + 4 + length));
       at += 4 + length;
@@ -121,7 +122,7 @@ function trimmed(bytes: Buffer): string {
 }
 
 function* items(bytes: Buffer): Generator<[type: number, body: Buffer]> {
-  for (let at = 0; at + 4 <= bytes.length; ) {
+  for (let at = 0; at + 4 <= bytes.length;) {
     const end = at + 4 + bytes.readUInt16BE(at + 2);
     yield [bytes[at] as number, bytes.subarray(at + 4, end)];
     at = end;
@@ -131,7 +132,7 @@ function* items(bytes: Buffer): Generator<[type: number, body: Buffer]> {
 /** Elements of a command set: Implicit VR Little Endian (PS3.7 6.3.1). */
 function elements(bytes: Buffer): Map<number, Buffer> {
   const found = new Map<number, Buffer>();
-  for (let at = 0; at + 8 <= bytes.length; ) {
+  for (let at = 0; at + 8 <= bytes.length;) {
     const end = at + 8 + bytes.readUInt32LE(at + 4);
     found.set(bytes.readUInt16LE(at) * 0x10000 + bytes.readUInt16LE(at + 2), bytes.subarray(at + 8, end));
     at = end;
