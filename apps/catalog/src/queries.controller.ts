@@ -18,6 +18,8 @@ import { CatalogMetrics } from './catalog.metrics';
 @Controller()
 export class QueriesController {
   private readonly attributes;
+  /** No archive is harvested yet: every answer says so of each archive that the site file names. */
+  private readonly notices: SearchReplyV1['notices'];
 
   constructor(
     private readonly runner: QueryRunner,
@@ -25,15 +27,16 @@ export class QueriesController {
     @Inject(ARCHIPELAGO_CONFIG) config: ArchipelagoConfig,
   ) {
     this.attributes = configuredAttributes(config.queryAttributes);
+    this.notices = config.archives.map(({ name }) => ({ archive: name, state: 'not harvested' }));
   }
 
   @OnQuery(Search)
   search(@Payload() request: SearchV1): Promise<SearchReplyV1> {
-    const { attributes } = this;
+    const { attributes, notices } = this;
     return this.metrics.observe(
       'search',
       request.level,
-      () => search(this.runner, request, { attributes }),
+      async () => ({ ...(await search(this.runner, request, { attributes })), notices }),
       (reply) => reply.matches.length,
     );
   }
