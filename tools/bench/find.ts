@@ -24,26 +24,64 @@ const pick = (i: number, studies: number): number => (i * 7919) % studies;
 const two = (n: number): string => String(n).padStart(2, '0');
 
 const QUERIES: Query[] = [
-  { name: 'PatientID', tag: '00100020', vr: 'LO', value: (i, n) => `G${Math.floor(pick(i, n) / 3)}`, limit: 10, matches: 1 },
+  {
+    name: 'PatientID',
+    tag: '00100020',
+    vr: 'LO',
+    value: (i, n) => `G${Math.floor(pick(i, n) / 3)}`,
+    limit: 10,
+    matches: 1,
+  },
   { name: 'AccessionNumber', tag: '00080050', vr: 'SH', value: (i, n) => `ACC${pick(i, n)}`, limit: 10, matches: 1 },
   {
     name: 'StudyDate range of a day',
     tag: '00080020',
     vr: 'DA',
-    value: (i) => `${2006 + (i % 20)}${two(1 + (i % 12))}${two(1 + (i % 28))}-${2006 + (i % 20)}${two(1 + (i % 12))}${two(1 + (i % 28))}`,
+    value: (i) =>
+      `${2006 + (i % 20)}${two(1 + (i % 12))}${two(1 + (i % 28))}-${2006 + (i % 20)}${two(1 + (i % 12))}${two(1 + (i % 28))}`,
     limit: 10,
     matches: 1,
   },
-  { name: 'StudyDate range of a month', tag: '00080020', vr: 'DA', value: (i) => `2019${two(1 + (i % 12))}01-2019${two(1 + (i % 12))}28`, limit: 10, matches: 1 },
-  { name: 'PatientName prefix', tag: '00100010', vr: 'PN', value: (i, n) => `garcia${String(pick(i, n) % 4000).padStart(4, '0')}*`, limit: 10, matches: 0 },
+  {
+    name: 'StudyDate range of a month',
+    tag: '00080020',
+    vr: 'DA',
+    value: (i) => `2019${two(1 + (i % 12))}01-2019${two(1 + (i % 12))}28`,
+    limit: 10,
+    matches: 1,
+  },
+  {
+    name: 'PatientName prefix',
+    tag: '00100010',
+    vr: 'PN',
+    value: (i, n) => `garcia${String(pick(i, n) % 4000).padStart(4, '0')}*`,
+    limit: 10,
+    matches: 0,
+  },
   { name: 'broad: name m*, first 100', tag: '00100010', vr: 'PN', value: () => 'm*', limit: 50, matches: 100 },
-  { name: 'broad: since 2000, first 100', tag: '00080020', vr: 'DA', value: () => '20000101-', limit: 50, matches: 100 },
+  {
+    name: 'broad: since 2000, first 100',
+    tag: '00080020',
+    vr: 'DA',
+    value: () => '20000101-',
+    limit: 50,
+    matches: 100,
+  },
   { name: 'broad: all, first 100', tag: '00100010', vr: 'PN', value: () => '', limit: 50, matches: 100 },
-  { name: 'wildcard in the middle of a name', tag: '00100010', vr: 'PN', value: (i, n) => `*owalski${String(pick(i, n) % 4000).padStart(4, '0')}*`, matches: 0 },
+  {
+    name: 'wildcard in the middle of a name',
+    tag: '00100010',
+    vr: 'PN',
+    value: (i, n) => `*owalski${String(pick(i, n) % 4000).padStart(4, '0')}*`,
+    matches: 0,
+  },
 ];
 const RETURNED = ['00100010', '00080050', '00081030', '00080061', '00201208'];
 
-async function openCatalog(context: BenchContext, studies: number): Promise<{ database: Database; stop(): Promise<void> }> {
+async function openCatalog(
+  context: BenchContext,
+  studies: number,
+): Promise<{ database: Database; stop(): Promise<void> }> {
   const kept = context.option('catalog');
   const dir = kept ?? join(context.folder, 'catalog');
   mkdirSync(dir, { recursive: true, mode: 0o755 });
@@ -74,7 +112,12 @@ async function openCatalog(context: BenchContext, studies: number): Promise<{ da
   };
 }
 
-async function timed(runner: QueryRunner, query: Query, count: number, studies: number): Promise<{ ms: number[]; matches: number }> {
+async function timed(
+  runner: QueryRunner,
+  query: Query,
+  count: number,
+  studies: number,
+): Promise<{ ms: number[]; matches: number }> {
   const ms: number[] = [];
   let matches = 0;
   for (let i = 0; i < count; i++) {
@@ -83,7 +126,12 @@ async function timed(runner: QueryRunner, query: Query, count: number, studies: 
       ...RETURNED.filter((tag) => tag !== query.tag).map((tag) => ({ tag, vr: 'LO', values: [] })),
     ];
     const started = performance.now();
-    const reply = await search(runner, { principal: { kind: 'peer', site: 'main', name: 'BENCH' }, model: 'study-root', level: 'STUDY', keys });
+    const reply = await search(runner, {
+      principal: { kind: 'peer', site: 'main', name: 'BENCH' },
+      model: 'study-root',
+      level: 'STUDY',
+      keys,
+    });
     ms.push(performance.now() - started);
     matches += reply.matches.length;
   }
@@ -101,17 +149,28 @@ async function run(context: BenchContext): Promise<BenchResult> {
     for (const query of QUERIES) {
       await timed(runner, query, 10, studies);
       const { ms, matches } = await timed(runner, query, Math.max(20, context.rounds * 40), studies);
-      if (matches < query.matches * ms.length) throw new Error(`${query.name}: only ${matches} matches in ${ms.length} queries`);
+      if (matches < query.matches * ms.length)
+        throw new Error(`${query.name}: only ${matches} matches in ${ms.length} queries`);
       raw[query.name] = ms;
       const p95 = percentile(ms, 95);
-      rows.push([query.name, String(ms.length), (matches / ms.length).toFixed(1), millis(percentile(ms, 50)), millis(p95), millis(percentile(ms, 100))]);
-      if (query.limit !== undefined) verdicts.push(atMost(`C-FIND by ${query.name}: p95`, p95, query.limit, (value) => millis(value, 1)));
+      rows.push([
+        query.name,
+        String(ms.length),
+        (matches / ms.length).toFixed(1),
+        millis(percentile(ms, 50)),
+        millis(p95),
+        millis(percentile(ms, 100)),
+      ]);
+      if (query.limit !== undefined)
+        verdicts.push(atMost(`C-FIND by ${query.name}: p95`, p95, query.limit, (value) => millis(value, 1)));
     }
     const columns = ['query', 'queries', 'matches each', 'median', 'p95', 'slowest'];
     return {
       tables: [{ title: `Search in the catalog, STUDY level, ${studies} studies`, columns, rows }],
       verdicts,
-      notes: ['one page of at most 100 matches with five returned attributes, as the catalog service answers it; one after the other'],
+      notes: [
+        'one page of at most 100 matches with five returned attributes, as the catalog service answers it; one after the other',
+      ],
       raw,
     };
   } finally {

@@ -22,7 +22,13 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const delays: number[] = [];
   try {
     for (let round = 0; round <= rounds; round++) {
-      const study = writeStudy({ name: 'ingest', seed: `${process.pid}:ingest:${round}`, count: instances, rows: 64, columns: 64 });
+      const study = writeStudy({
+        name: 'ingest',
+        seed: `${process.pid}:ingest:${round}`,
+        count: instances,
+        rows: 64,
+        columns: 64,
+      });
       const before = await histogram(us, 'archipelago_ingest_pack_seconds');
       const delayBefore = await histogram(us, 'archipelago_ingest_delay_seconds');
       await storescu(us, [study.files], true);
@@ -42,12 +48,20 @@ async function run(context: BenchContext): Promise<BenchResult> {
     await us.stop();
   }
   const columns = ['what', 'median', 'slowest'];
-  const row = (what: string, values: number[]): string[] => [what, millis(median(values), 0), millis(Math.max(...values), 0)];
+  const row = (what: string, values: number[]): string[] => [
+    what,
+    millis(median(values), 0),
+    millis(Math.max(...values), 0),
+  ];
   const rows = [row('from the message to the commit', ms), row('from sealing at the edge to the commit', delays)];
   return {
     tables: [{ title: `Ingest of a pack of ${instances} instances`, columns, rows }],
-    verdicts: [atMost(`ingest of a pack of ${instances} instances (median)`, median(ms), 200, (value) => millis(value, 0))],
-    notes: ['measured by ingest itself (archipelago_ingest_pack_seconds): tail read, header blocks parsed, one transaction'],
+    verdicts: [
+      atMost(`ingest of a pack of ${instances} instances (median)`, median(ms), 200, (value) => millis(value, 0)),
+    ],
+    notes: [
+      'measured by ingest itself (archipelago_ingest_pack_seconds): tail read, header blocks parsed, one transaction',
+    ],
     raw: { ms, delays },
   };
 }

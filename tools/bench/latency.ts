@@ -124,14 +124,20 @@ async function run(context: BenchContext): Promise<BenchResult> {
         {
           title: `From release to found by C-FIND, studies of ${INSTANCES} CT`,
           columns,
-          rows: [row('four associations sending such studies', steady), row('four associations sending 1 GiB objects', large)],
+          rows: [
+            row('four associations sending such studies', steady),
+            row('four associations sending 1 GiB objects', large),
+          ],
         },
       ],
       verdicts: [
         atMost('release to found, p99, four associations of CT', percentile(steady, 99), 2000, show),
         atMost('release to found, p99, beside four associations of 1 GiB objects', percentile(large, 99), 2000, show),
       ],
-      notes: ['polled every 10 ms; found means that C-FIND gives the full number of instances', 'the senders run on the same cores'],
+      notes: [
+        'polled every 10 ms; found means that C-FIND gives the full number of instances',
+        'the senders run on the same cores',
+      ],
       raw: { steady, large },
     };
   } finally {

@@ -13,18 +13,35 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const us = await startUs(folder);
   try {
     const idle = residentMemory(us.pid);
-    const study = writeStudy({ name: 'large', seed: `${process.pid}:large`, count: ASSOCIATIONS, folder, ...LARGE_OBJECT });
+    const study = writeStudy({
+      name: 'large',
+      seed: `${process.pid}:large`,
+      count: ASSOCIATIONS,
+      folder,
+      ...LARGE_OBJECT,
+    });
     const mib = study.bytes / 2 ** 20;
     note(`${ASSOCIATIONS} objects, ${mib.toFixed(0)} MiB in all`);
     const before = cpuTime(us.pid);
-    const took = await storescu(us, study.files.map((file) => [file]), true);
+    const took = await storescu(
+      us,
+      study.files.map((file) => [file]),
+      true,
+    );
     const cpu = total(since(us.pid, before)) / 1000;
     const peak = peakMemory(us.pid);
     await us.settle(ASSOCIATIONS);
     const after = peakMemory(us.pid);
     study.remove();
     const show = (value: number): string => `${value.toFixed(0)} MiB`;
-    const columns = ['idle', 'peak while receiving', 'peak with sealing and upload', 'seconds', 'MiB/s', 'edge processor seconds'];
+    const columns = [
+      'idle',
+      'peak while receiving',
+      'peak with sealing and upload',
+      'seconds',
+      'MiB/s',
+      'edge processor seconds',
+    ];
     const row = [show(idle), show(peak), show(after), seconds(took), (mib / took).toFixed(0), cpu.toFixed(1)];
     return {
       tables: [{ title: 'Edge memory: 4 associations, 1 GiB multi-frame object each', columns, rows: [row] }],
@@ -37,4 +54,8 @@ async function run(context: BenchContext): Promise<BenchResult> {
   }
 }
 
-export const memory: Benchmark = { name: 'memory', summary: 'edge memory while four associations send 1 GiB each', run };
+export const memory: Benchmark = {
+  name: 'memory',
+  summary: 'edge memory while four associations send 1 GiB each',
+  run,
+};

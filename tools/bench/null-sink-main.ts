@@ -13,7 +13,11 @@ const server = new DimseServer({
   handlers: {
     associate: ({ contexts }) => ({
       accept: true,
-      contexts: contexts.map(({ id, transferSyntaxes }) => ({ id, result: 0, transferSyntax: transferSyntaxes[0] ?? '' })),
+      contexts: contexts.map(({ id, transferSyntaxes }) => ({
+        id,
+        result: 0,
+        transferSyntax: transferSyntaxes[0] ?? '',
+      })),
     }),
     store: () => SINK,
   },

@@ -39,10 +39,16 @@ export interface Benchmark {
 }
 
 export const seconds = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(3)} s` : '-');
-export const millis = (value: number, digits = 2): string => (Number.isFinite(value) ? `${value.toFixed(digits)} ms` : '-');
+export const millis = (value: number, digits = 2): string =>
+  Number.isFinite(value) ? `${value.toFixed(digits)} ms` : '-';
 export const times = (value: number): string => (Number.isFinite(value) ? `${value.toFixed(2)}x` : '-');
 
-export function atLeast(figure: string, value: number, limit: number, show: (value: number) => string = times): Verdict {
+export function atLeast(
+  figure: string,
+  value: number,
+  limit: number,
+  show: (value: number) => string = times,
+): Verdict {
   return { figure, measured: show(value), required: `at least ${show(limit)}`, holds: value >= limit };
 }
 

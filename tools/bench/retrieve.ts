@@ -33,11 +33,15 @@ async function retrieve(op: Operation, from: Receiver, study: StudyFiles, folder
   const command = findDebianCommand(op === 'get' ? 'getscu' : 'movescu', 'dcmtk');
   const env = { TCP_NODELAY: '1' };
   const started = performance.now();
-  const run = await runCommand(command, [...common, ...mode, '127.0.0.1', String(from.port), ...keys], { env, timeoutMs: 600_000 });
+  const run = await runCommand(command, [...common, ...mode, '127.0.0.1', String(from.port), ...keys], {
+    env,
+    timeoutMs: 600_000,
+  });
   const took = (performance.now() - started) / 1000;
   if (run.code !== 0) throw new Error(`${op} from ${from.name} failed (${run.code}): ${run.output.slice(0, 500)}`);
   const came = readdirSync(out).length;
-  if (op === 'get' && came !== study.files.length) throw new Error(`C-GET from ${from.name}: ${came} of ${study.files.length} came`);
+  if (op === 'get' && came !== study.files.length)
+    throw new Error(`C-GET from ${from.name}: ${came} of ${study.files.length} came`);
   rmSync(out, { recursive: true, force: true });
   return took;
 }
@@ -65,7 +69,14 @@ async function measure(op: Operation, context: BenchContext): Promise<Sample[]> 
         const before = cpuTime(server.pid);
         const took = await retrieve(op, server, study, sourceOf(folder), peer.aet);
         const { user, system } = since(server.pid, before);
-        if (round > 0) samples.push({ server: server.name, round, seconds: took, user: user / instances, system: system / instances });
+        if (round > 0)
+          samples.push({
+            server: server.name,
+            round,
+            seconds: took,
+            user: user / instances,
+            system: system / instances,
+          });
       }
       study.remove();
       note(round === 0 ? 'warm' : `round ${round} of ${rounds}, load ${load().toFixed(1)}`);
@@ -106,7 +117,9 @@ async function run(op: Operation, context: BenchContext): Promise<BenchResult> {
   return {
     tables: [{ title: `${label} of a study of ${context.instances} CT`, columns, rows }],
     verdicts: [atLeast(`${label}: times as fast as Orthanc`, pick('Orthanc', 'seconds') / us, 1.5)],
-    notes: [`medians of ${context.rounds} rounds after one to warm up; in turn; each study retrieved once, soon after it was stored`],
+    notes: [
+      `medians of ${context.rounds} rounds after one to warm up; in turn; each study retrieved once, soon after it was stored`,
+    ],
     raw: { samples },
   };
 }

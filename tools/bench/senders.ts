@@ -12,7 +12,9 @@ export interface Target {
 /** Splits files over so many associations, in order. */
 export function share<T>(items: readonly T[], parts: number): T[][] {
   const each = Math.ceil(items.length / parts);
-  return Array.from({ length: parts }, (_, i) => items.slice(i * each, (i + 1) * each)).filter((part) => part.length > 0);
+  return Array.from({ length: parts }, (_, i) => items.slice(i * each, (i + 1) * each)).filter(
+    (part) => part.length > 0,
+  );
 }
 
 /** DCMTK's storescu, an association for each list of files. @returns seconds until the last has released */
@@ -49,6 +51,7 @@ export async function dicomRsStorescu(command: string, target: Target, files: re
   const args = ['--calling-ae-title', 'BENCH', '--called-ae-title', target.aet, `127.0.0.1:${target.port}`, ...files];
   const started = performance.now();
   const run = await runCommand(command, args, { timeoutMs: 600_000 });
-  if (run.code !== 0) throw new Error(`dicom-storescu to ${target.aet} failed (${run.code}): ${run.output.slice(0, 500)}`);
+  if (run.code !== 0)
+    throw new Error(`dicom-storescu to ${target.aet} failed (${run.code}): ${run.output.slice(0, 500)}`);
   return (performance.now() - started) / 1000;
 }

@@ -12,7 +12,17 @@ import {
   startUs,
   type Receiver,
 } from './receivers';
-import { atLeast, atMost, millis, seconds, times, type BenchContext, type Benchmark, type BenchResult, type Verdict } from './report';
+import {
+  atLeast,
+  atMost,
+  millis,
+  seconds,
+  times,
+  type BenchContext,
+  type Benchmark,
+  type BenchResult,
+  type Verdict,
+} from './report';
 import { dicomRsStorescu, dicomRsVersion, findDicomRs, share, storescu } from './senders';
 import { median } from './statistics';
 import { writeStudy, type StudyFiles } from './study-files';
@@ -53,7 +63,13 @@ function variants(dicomRs: string | undefined): Variant[] {
   const all = [US, NULL_SINK, 'Orthanc', 'DCMTK storescp --ignore', 'DCMTK storescp (files, no sync)', DICOM_RS];
   const list: Variant[] = [
     { key: 'one', title: `${tuned}, 1 association`, associations: 1, send: dcmtk(1, true), to: all },
-    { key: 'four', title: `${tuned}, 4 associations`, associations: 4, send: dcmtk(4, true), to: [US, 'Orthanc', DICOM_RS] },
+    {
+      key: 'four',
+      title: `${tuned}, 4 associations`,
+      associations: 4,
+      send: dcmtk(4, true),
+      to: [US, 'Orthanc', DICOM_RS],
+    },
     {
       key: 'untuned',
       title: 'DCMTK storescu as shipped, 1 association',
@@ -74,7 +90,10 @@ async function startAll(context: BenchContext, wanted: (name: string) => boolean
   const { folder, note } = context;
   const started: Receiver[] = [];
   const dicomRs = findDicomRs('dicom-storescp');
-  if (!dicomRs) note(`dicom-rs storescp is not installed: cargo install dicom-storescp dicom-storescu --version ${dicomRsVersion()}`);
+  if (!dicomRs)
+    note(
+      `dicom-rs storescp is not installed: cargo install dicom-storescp dicom-storescu --version ${dicomRsVersion()}`,
+    );
   const starters: [string, () => Promise<Receiver>][] = [
     [US, () => startUs(folder)],
     [NULL_SINK, () => startNullSink(folder)],
@@ -114,7 +133,11 @@ class StoreBench {
     // Round 0 warms everyone up and is not counted.
     for (let round = 0; round <= rounds; round++) {
       for (const variant of this.list) {
-        const study = writeStudy({ name: variant.key, seed: `${process.pid}:${variant.key}:${round}`, count: instances });
+        const study = writeStudy({
+          name: variant.key,
+          seed: `${process.pid}:${variant.key}:${round}`,
+          count: instances,
+        });
         try {
           await this.turn(variant, study, round);
         } finally {
@@ -196,13 +219,17 @@ function verdicts(pick: Pick, floor: number): Verdict[] {
   const rsSender = pick('rs', US) / us;
   add(rsSender, atMost('dicom-rs sender: time against the tuned DCMTK one', rsSender, 1.5, times));
   const cpu = pick('one', US, 'user') + pick('one', US, 'system');
-  add(cpu, atMost('edge: processor time per instance', cpu, 0.6, (value) => millis(value)));
+  add(
+    cpu,
+    atMost('edge: processor time per instance', cpu, 0.6, (value) => millis(value)),
+  );
   return list;
 }
 
 async function run(context: BenchContext): Promise<BenchResult> {
   const only = context.option('only')?.split(',');
-  const wanted = (name: string): boolean => !only || only.some((each) => name.toLowerCase().includes(each.toLowerCase()));
+  const wanted = (name: string): boolean =>
+    !only || only.some((each) => name.toLowerCase().includes(each.toLowerCase()));
   const receivers = await startAll(context, wanted);
   const list = variants(findDicomRs('dicom-storescu'));
   const bench = new StoreBench(context, receivers, list);
@@ -233,7 +260,9 @@ async function run(context: BenchContext): Promise<BenchResult> {
       rows,
     };
   });
-  const busy = bench.samples.filter((each) => each.receiver === US && each.variant === 'one').map((each) => each.stolen);
+  const busy = bench.samples
+    .filter((each) => each.receiver === US && each.variant === 'one')
+    .map((each) => each.stolen);
   const notes = [
     `medians of ${context.rounds} rounds after one to warm up; receivers take turns within a round; fresh UIDs each round`,
     `peak resident memory: ${peaks.join(', ')}`,
