@@ -356,6 +356,7 @@ def find(job):
 
 def one_find(assoc, uid, query):
     answer = {"statuses": [], "matches": [], "charsets": []}
+    started = time.monotonic()
     for status, identifier in assoc.send_c_find(identifier_of(query), uid, msg_id=query.get("messageId", 1)):
         one = status_of(status)
         answer["statuses"].append(one["status"])
@@ -369,6 +370,7 @@ def one_find(assoc, uid, query):
         answer["matches"].append(dataset_values(identifier))
         if query.get("cancelAfter") == len(answer["matches"]):
             assoc.send_c_cancel(query.get("messageId", 1), query_model=uid)
+    answer["seconds"] = time.monotonic() - started
     return answer
 
 

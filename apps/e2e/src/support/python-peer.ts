@@ -58,6 +58,8 @@ export interface FindAnswer {
   statuses: number[];
   matches: Values[];
   charsets: unknown[];
+  /** From the request to the final response. */
+  seconds: number;
   comment?: string;
 }
 export interface RetrieveJob {
