@@ -108,7 +108,9 @@ export function withReadBuffers(accepted: Socket): Socket {
   from._server = null;
   accepted.destroy();
   const onread = { buffer: buffers.buffer, callback: buffers.callback };
-  const socket = new Socket({ handle, readable: true, writable: true, onread } as ConstructorParameters<typeof Socket>[0]);
+  const socket = new Socket({ handle, readable: true, writable: true, onread } as ConstructorParameters<
+    typeof Socket
+  >[0]);
   const to = socket as unknown as Inner;
   to._server = _server;
   to.server = server;
