@@ -380,7 +380,7 @@ class Receiver:
     def __init__(self, job):
         self.job = job
         self.received = []
-        self.datasets = {}
+        self.kept = 0
         self.lock = threading.Lock()
 
     def on_store(self, event):
@@ -400,7 +400,8 @@ class Receiver:
         if self.job.get("keep"):
             meta = event.file_meta
             meta.TransferSyntaxUID = event.context.transfer_syntax
-            path = os.path.join(self.job["keep"], f"{len(self.received):05d}.dcm")
+            path = os.path.join(self.job["keep"], f"{self.kept:05d}.dcm")
+            self.kept += 1
             with open(path, "wb") as fp:
                 fp.write(b"\0" * 128 + b"DICM")
                 pydicom.filewriter.write_file_meta_info(fp, meta)
