@@ -107,6 +107,20 @@ test("a second object at once, and a header of another length, are the caller's 
   expect((await segment.seal())!.entries).toBe(1);
 });
 
+test('an object whose tables a reader would refuse is not acknowledged, and the others can be read', async () => {
+  spool = await openSpool(tmp.dir);
+  const segment = spool.openSegment();
+  await store(segment, 1, bytesOf(100, 1));
+  const refused = await segment.begin(context(2));
+  await refused.write(bytesOf(10, 2));
+  const outside = { path: [0x00091001], vr: 'OB', offset: 5, length: 6 };
+  await expect(refused.commit({ ...headerOf(10), leftOut: [outside] })).rejects.toThrow();
+  await store(segment, 3, bytesOf(100, 3));
+  const pack = await segment.seal();
+  const reader = await PackReader.open(new BufferSource(readFileSync(pack!.path)));
+  expect(reader.index.entries.map((entry) => entry.sopInstanceUid)).toEqual(['2.25.1001', '2.25.1003']);
+});
+
 test('header blocks beyond what is kept in memory are read back from the trailers at seal', async () => {
   spool = await openSpool(tmp.dir);
   const segment = spool.openSegment();
