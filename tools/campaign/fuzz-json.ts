@@ -41,8 +41,9 @@ function change(value: unknown, random: Random, depth: number): unknown {
   if (keys.length === 0) return odd(random);
   const key = random.pick(keys);
   const holder = value as Record<string, unknown>;
-  if (random.chance(0.1)) delete holder[key];
-  else if (Array.isArray(value) && random.chance(0.1)) value.push(...structuredClone((value as unknown[]).slice(0, 3)));
+  const what = random.int(0, 9);
+  if (what === 0) delete holder[key];
+  else if (what === 1 && Array.isArray(value)) value.push(...structuredClone((value as unknown[]).slice(0, 3)));
   else holder[key] = change(holder[key], random, depth + 1);
   return value;
 }

@@ -1,7 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CHARACTER_SETS, KINDS, TRANSFER_SYNTAXES, generateArchive, prepareGenerator, writeInstance } from '@archipelago/testing';
+import {
+  CHARACTER_SETS,
+  KINDS,
+  TRANSFER_SYNTAXES,
+  generateArchive,
+  prepareGenerator,
+  writeInstance,
+} from '@archipelago/testing';
 
 const HELP = `Usage: npm run generate -- --out DIR [options]
 
@@ -24,7 +31,19 @@ function number(value: string | undefined, fallback: number | undefined): number
 }
 
 async function main(): Promise<void> {
-  const names = ['out', 'kind', 'count', 'series', 'studies', 'seed', 'syntax', 'charset', 'rows', 'columns', 'frames'] as const;
+  const names = [
+    'out',
+    'kind',
+    'count',
+    'series',
+    'studies',
+    'seed',
+    'syntax',
+    'charset',
+    'rows',
+    'columns',
+    'frames',
+  ] as const;
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
   const { values } = parseArgs({ options: { ...options, json: { type: 'boolean' }, help: { type: 'boolean' } } });
   const text = values as Partial<Record<(typeof names)[number], string>> & { json?: boolean; help?: boolean };
@@ -56,7 +75,17 @@ async function main(): Promise<void> {
     files++;
     if (text.json) {
       const { sopInstanceUid, seriesInstanceUid, studyInstanceUid, transferSyntaxUid, sopClassUid } = instance;
-      process.stdout.write(JSON.stringify({ path, length, sopInstanceUid, seriesInstanceUid, studyInstanceUid, sopClassUid, transferSyntaxUid }) + '\n');
+      process.stdout.write(
+        JSON.stringify({
+          path,
+          length,
+          sopInstanceUid,
+          seriesInstanceUid,
+          studyInstanceUid,
+          sopClassUid,
+          transferSyntaxUid,
+        }) + '\n',
+      );
     }
   }
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;

@@ -46,7 +46,8 @@ describe('contracts', () => {
     const [first] = contracts as [Contract];
     expect(subjectFor(first, 3, 'main')).toBe(`${subjectStem(first)}.3.main`);
     expect(subjectFilter(first)).toBe(`${subjectStem(first)}.*.*`);
-    for (const bad of ['', 'a.b', '*', '>', 'a b', 'é', 'x'.repeat(65)]) expect(() => subjectFor(first, 0, bad)).toThrow(RangeError);
+    for (const bad of ['', 'a.b', '*', '>', 'a b', 'é', 'x'.repeat(65)])
+      expect(() => subjectFor(first, 0, bad)).toThrow(RangeError);
   });
 
   it('refuse messages that do not fit', () => {

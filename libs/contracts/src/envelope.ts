@@ -8,7 +8,10 @@ export const Envelope = z.object({
   time: z.iso.datetime(),
   site: z.string().min(1).max(64),
   /** W3C trace id (32 hex digits) carried through everything that one cause led to. */
-  trace: z.string().regex(/^[0-9a-f]{32}$/).optional(),
+  trace: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
   /** Event id of the direct cause. */
   cause: z.uuid().optional(),
   payload: z.unknown(),

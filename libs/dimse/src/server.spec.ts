@@ -516,7 +516,11 @@ describe('C-FIND', () => {
       },
     });
     const script = await peer();
-    script.send(sampleAssociateRq({ contexts: [{ id: 7, abstractSyntax: MOVE, transferSyntaxes: [UID.implicitVrLittleEndian] }] }));
+    script.send(
+      sampleAssociateRq({
+        contexts: [{ id: 7, abstractSyntax: MOVE, transferSyntaxes: [UID.implicitVrLittleEndian] }],
+      }),
+    );
     expect((await script.pdu())?.type).toBe(2);
     const request = { ...FIND_RQ, commandField: COMMAND.moveRq, affectedSopClassUid: MOVE, moveDestination: 'X' };
     const move = [sampleCommand(7, request), samplePData(7, false, true, Buffer.alloc(8))];

@@ -35,7 +35,9 @@ export class DimseServer implements ConnectionHost {
 
   /** Resolves with the port (of use when 0 was asked). Throws ConnectionError. */
   listen(): Promise<{ port: number }> {
-    const server = this.options.tls ? this.tlsServer() : createServer({ noDelay: true, pauseOnConnect: true }, (s) => this.take(withReadBuffers(s)));
+    const server = this.options.tls
+      ? this.tlsServer()
+      : createServer({ noDelay: true, pauseOnConnect: true }, (s) => this.take(withReadBuffers(s)));
     this.server = server;
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(new ConnectionError(`cannot listen: ${error.message}`, error));

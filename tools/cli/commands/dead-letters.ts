@@ -31,9 +31,12 @@ async function list(args: string[], out: Output): Promise<number> {
 
 function idsOf(args: string[]): { ids: string[]; json: boolean } {
   const { values, positionals } = parseArgs({
-    args, allowPositionals: true, options: { json: { type: 'boolean', default: false } },
+    args,
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false } },
   });
-  if (positionals.length === 0 || !positionals.every((id) => /^\d{1,18}$/.test(id))) throw new UsageError('give the ids of dead letters');
+  if (positionals.length === 0 || !positionals.every((id) => /^\d{1,18}$/.test(id)))
+    throw new UsageError('give the ids of dead letters');
   return { ids: positionals, json: values.json };
 }
 
@@ -63,7 +66,12 @@ function decide(action: 'replay' | 'discard') {
   };
 }
 
-const leaf = (name: string, summary: string, help: string, run: LeafCommand['run']): LeafCommand => ({ name, summary, help, run });
+const leaf = (name: string, summary: string, help: string, run: LeafCommand['run']): LeafCommand => ({
+  name,
+  summary,
+  help,
+  run,
+});
 
 export const deadLetters: GroupCommand = {
   name: 'dead-letters',

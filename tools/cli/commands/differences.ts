@@ -27,7 +27,9 @@ async function list(args: string[], out: Output): Promise<number> {
         [values.state, after],
       );
       for (const row of rows) {
-        out.line(values.json ? JSON.stringify(row) : `${row.id}  ${row.createdAt.toISOString()}  ${row.kind}  ${row.subject}`);
+        out.line(
+          values.json ? JSON.stringify(row) : `${row.id}  ${row.createdAt.toISOString()}  ${row.kind}  ${row.subject}`,
+        );
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < 100) return 0;

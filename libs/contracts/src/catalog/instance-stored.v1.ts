@@ -13,8 +13,14 @@ export const InstanceStoredV1Schema = z.object({
 });
 export type InstanceStoredV1 = z.infer<typeof InstanceStoredV1Schema>;
 export const InstanceStored = {
-  kind: 'evt', context: 'catalog', aggregate: 'instance', name: 'stored', version: 1,
-  privacy: 'none', orderingKey: 'studyId', schema: InstanceStoredV1Schema,
+  kind: 'evt',
+  context: 'catalog',
+  aggregate: 'instance',
+  name: 'stored',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'studyId',
+  schema: InstanceStoredV1Schema,
 } as const satisfies Contract;
 
 export const StudyUpdatedV1Schema = z.object({
@@ -23,6 +29,12 @@ export const StudyUpdatedV1Schema = z.object({
 });
 export type StudyUpdatedV1 = z.infer<typeof StudyUpdatedV1Schema>;
 export const StudyUpdated = {
-  kind: 'evt', context: 'catalog', aggregate: 'study', name: 'updated', version: 1,
-  privacy: 'none', orderingKey: 'studyId', schema: StudyUpdatedV1Schema,
+  kind: 'evt',
+  context: 'catalog',
+  aggregate: 'study',
+  name: 'updated',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'studyId',
+  schema: StudyUpdatedV1Schema,
 } as const satisfies Contract;

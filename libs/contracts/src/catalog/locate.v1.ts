@@ -51,6 +51,12 @@ export const LocateReplyV1Schema = z.object({
 export type LocateReplyV1 = z.infer<typeof LocateReplyV1Schema>;
 
 export const Locate = {
-  kind: 'qry', context: 'catalog', aggregate: 'instance', name: 'locate', version: 1,
-  privacy: 'patient', schema: LocateV1Schema, reply: LocateReplyV1Schema,
+  kind: 'qry',
+  context: 'catalog',
+  aggregate: 'instance',
+  name: 'locate',
+  version: 1,
+  privacy: 'patient',
+  schema: LocateV1Schema,
+  reply: LocateReplyV1Schema,
 } as const satisfies Contract;

@@ -73,6 +73,12 @@ export const SearchReplyV1Schema = z.object({
 export type SearchReplyV1 = z.infer<typeof SearchReplyV1Schema>;
 
 export const Search = {
-  kind: 'qry', context: 'catalog', aggregate: 'dataset', name: 'search', version: 1,
-  privacy: 'patient', schema: SearchV1Schema, reply: SearchReplyV1Schema,
+  kind: 'qry',
+  context: 'catalog',
+  aggregate: 'dataset',
+  name: 'search',
+  version: 1,
+  privacy: 'patient',
+  schema: SearchV1Schema,
+  reply: SearchReplyV1Schema,
 } as const satisfies Contract;

@@ -26,6 +26,12 @@ export const PackSealedV1Schema = z.object({
 export type PackSealedV1 = z.infer<typeof PackSealedV1Schema>;
 
 export const PackSealed = {
-  kind: 'evt', context: 'edge', aggregate: 'pack', name: 'sealed', version: 1,
-  privacy: 'none', orderingKey: 'packId', schema: PackSealedV1Schema,
+  kind: 'evt',
+  context: 'edge',
+  aggregate: 'pack',
+  name: 'sealed',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'packId',
+  schema: PackSealedV1Schema,
 } as const satisfies Contract;

@@ -16,6 +16,12 @@ export const PackAnsweredV1Schema = z.object({
 export type PackAnsweredV1 = z.infer<typeof PackAnsweredV1Schema>;
 
 export const PackAnswered = {
-  kind: 'evt', context: 'ingest', aggregate: 'pack', name: 'answered', version: 1,
-  privacy: 'none', orderingKey: 'edgeId', schema: PackAnsweredV1Schema,
+  kind: 'evt',
+  context: 'ingest',
+  aggregate: 'pack',
+  name: 'answered',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'edgeId',
+  schema: PackAnsweredV1Schema,
 } as const satisfies Contract;

@@ -10,6 +10,11 @@ export const SweepStartV1Schema = z.object({
 export type SweepStartV1 = z.infer<typeof SweepStartV1Schema>;
 
 export const SweepStart = {
-  kind: 'cmd', context: 'ingest', aggregate: 'sweep', name: 'start', version: 1,
-  privacy: 'none', schema: SweepStartV1Schema,
+  kind: 'cmd',
+  context: 'ingest',
+  aggregate: 'sweep',
+  name: 'start',
+  version: 1,
+  privacy: 'none',
+  schema: SweepStartV1Schema,
 } as const satisfies Contract;

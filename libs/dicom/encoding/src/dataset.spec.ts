@@ -64,14 +64,18 @@ describe('Dataset', () => {
   });
 
   it('has one fingerprint for equal elements, and another for any change of them or of their character set', () => {
-    const print = (...elements: Buffer[]) => readHeader(Buffer.concat(elements)).fingerprint([0x00100010, 0x00081110, 0x00100020]);
+    const print = (...elements: Buffer[]) =>
+      readHeader(Buffer.concat(elements)).fingerprint([0x00100010, 0x00081110, 0x00100020]);
     const name = explicitElement(0x00100010, 'PN', '\xbb\xee');
     const sequence = (text: string) => explicitElement(0x00081110, 'SQ', item(explicitElement(0x00104000, 'LT', text)));
     const base = print(sequence('a '), name);
     expect(print(sequence('a '), name, explicitElement(0x00201206, 'IS', '3 '))).toBe(base);
     const others = [
-      print(sequence('b '), name), print(name), print(sequence('a '), name, explicitElement(0x00100020, 'LO', '')),
-      print(explicitElement(0x00080005, 'CS', 'ISO_IR 144'), sequence('a '), name), print(sequence('a ')),
+      print(sequence('b '), name),
+      print(name),
+      print(sequence('a '), name, explicitElement(0x00100020, 'LO', '')),
+      print(explicitElement(0x00080005, 'CS', 'ISO_IR 144'), sequence('a '), name),
+      print(sequence('a ')),
     ];
     expect(new Set([base, ...others]).size).toBe(6);
   });

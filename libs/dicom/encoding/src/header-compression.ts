@@ -26,7 +26,10 @@ export function decompressHeader(compressed: Buffer, rawLength: number): Buffer 
   let raw: Buffer;
   try {
     // room for one byte more: the output fits one chunk, and zlib is not asked twice (a third of the time)
-    raw = inflateRawSync(compressed, { maxOutputLength: rawLength + 1, chunkSize: Math.max(64, Math.min(rawLength + 1, LARGEST_CHUNK)) });
+    raw = inflateRawSync(compressed, {
+      maxOutputLength: rawLength + 1,
+      chunkSize: Math.max(64, Math.min(rawLength + 1, LARGEST_CHUNK)),
+    });
   } catch {
     throw new DatasetError('inflate-failed', 0, 0, 'header block');
   }

@@ -8,7 +8,12 @@ describe('chooseTransferSyntax', () => {
     ['explicit before implicit', `${P}.4.90`, [P, `${P}.1`], { ts: `${P}.1`, how: 'decode' }],
     ['implicit when alone', `${P}.4.70`, [P], { ts: P, how: 'decode' }],
     ['native to native', `${P}.2`, [P], { ts: P, how: 'native' }],
-    ['a lossless coding when nothing native', `${P}.1`, [`${P}.4.50`, `${P}.4.90`, `${P}.4.80`], { ts: `${P}.4.80`, how: 'encode' }],
+    [
+      'a lossless coding when nothing native',
+      `${P}.1`,
+      [`${P}.4.50`, `${P}.4.90`, `${P}.4.80`],
+      { ts: `${P}.4.80`, how: 'encode' },
+    ],
     ['never with loss', `${P}.1`, [`${P}.4.50`, `${P}.4.91`], null],
     ['video only as stored', `${P}.4.102`, [P, `${P}.1`], null],
     ['unknown only as stored', '1.2.3', [P], null],

@@ -15,7 +15,9 @@ export function canTranscode(fromTs: string, toTs: string): boolean {
 /** Native syntaxes in order of preference: explicit keeps the VRs of private elements, big endian is retired. */
 const NATIVE_ORDER = [EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE];
 /** Then without loss, cheapest for both sides first. */
-const CODED_ORDER = ['5', '4.80', '4.70', '4.57', '4.90', '4.201', '4.202', '8.1', '1.98'].map((end) => `1.2.840.10008.1.2.${end}`);
+const CODED_ORDER = ['5', '4.80', '4.70', '4.57', '4.90', '4.201', '4.202', '8.1', '1.98'].map(
+  (end) => `1.2.840.10008.1.2.${end}`,
+);
 
 /**
  * What to send to a peer that accepts only `acceptedTs`: as stored if it may be, else a native syntax, else a lossless

@@ -7,8 +7,16 @@ const LOSSLESS = ['1.98', '5', '8.1', '4.57', '4.70', '4.80', '4.90', '4.201', '
 
 function attributes(change: Partial<PixelAttributes> = {}): PixelAttributes {
   const a = {
-    rows: 37, columns: 41, samplesPerPixel: 1, bitsAllocated: 16, bitsStored: 12, pixelRepresentation: 0,
-    photometricInterpretation: 'MONOCHROME2', planarConfiguration: 0, numberOfFrames: 1, ...change,
+    rows: 37,
+    columns: 41,
+    samplesPerPixel: 1,
+    bitsAllocated: 16,
+    bitsStored: 12,
+    pixelRepresentation: 0,
+    photometricInterpretation: 'MONOCHROME2',
+    planarConfiguration: 0,
+    numberOfFrames: 1,
+    ...change,
   };
   return { highBit: a.bitsStored - 1, ...a };
 }
@@ -57,7 +65,11 @@ describe('lossless round trips', () => {
       if (ts === `${P}.4.90` && a.rows === 1) continue;
       it(`${ts}: ${name}`, () => {
         const frame = image(a);
-        const decoded = decodeFrame(ts, { ...a, photometricInterpretation: a.photometricInterpretation }, encodeFrame(ts, a, frame));
+        const decoded = decodeFrame(
+          ts,
+          { ...a, photometricInterpretation: a.photometricInterpretation },
+          encodeFrame(ts, a, frame),
+        );
         // 12-bit signed samples may come back with their unused bits zero: the value is what counts.
         expect(values(decoded.data, a)).toEqual(values(frame, a));
         expect(decoded.photometricInterpretation).toBe(a.photometricInterpretation);
@@ -87,7 +99,8 @@ describe('refusals', () => {
   const coded = (ts: string): Buffer => encodeFrame(ts, a, image(a));
 
   it('never encodes with loss', () => {
-    for (const end of ['4.50', '4.51', '4.81', '4.91', '4.203']) expect(codeOf(() => encodeFrame(`${P}.${end}`, a, image(a)))).toBe('unsupported-syntax');
+    for (const end of ['4.50', '4.51', '4.81', '4.91', '4.203'])
+      expect(codeOf(() => encodeFrame(`${P}.${end}`, a, image(a)))).toBe('unsupported-syntax');
   });
 
   it('does not touch video', () => {
@@ -106,7 +119,9 @@ describe('refusals', () => {
       const ts = `${P}.${end}`;
       expect(codeOf(() => decodeFrame(ts, { ...a, rows: a.rows + 1 }, coded(ts)))).toBe('codestream-mismatch');
     }
-    expect(codeOf(() => decodeFrame(`${P}.4.90`, { ...a, pixelRepresentation: 1 }, coded(`${P}.4.90`)))).toBe('codestream-mismatch');
+    expect(codeOf(() => decodeFrame(`${P}.4.90`, { ...a, pixelRepresentation: 1 }, coded(`${P}.4.90`)))).toBe(
+      'codestream-mismatch',
+    );
   });
 
   it('refuses every truncation', () => {
@@ -132,8 +147,24 @@ describe('refusals', () => {
 describe('probe', () => {
   it('reads size, precision and sign', () => {
     const a = attributes({ pixelRepresentation: 1, bitsStored: 16 });
-    expect(probe(encodeFrame(`${P}.4.90`, a, image(a)))).toMatchObject({ kind: 'j2k', rows: 37, columns: 41, components: 1, precision: 16, signed: true });
-    expect(probe(encodeFrame(`${P}.4.80`, a, image(a)))).toMatchObject({ kind: 'jpeg-ls', rows: 37, columns: 41, precision: 16 });
-    expect(probe(encodeFrame(`${P}.4.70`, a, image(a)))).toMatchObject({ kind: 'jpeg-lossless', rows: 37, columns: 41 });
+    expect(probe(encodeFrame(`${P}.4.90`, a, image(a)))).toMatchObject({
+      kind: 'j2k',
+      rows: 37,
+      columns: 41,
+      components: 1,
+      precision: 16,
+      signed: true,
+    });
+    expect(probe(encodeFrame(`${P}.4.80`, a, image(a)))).toMatchObject({
+      kind: 'jpeg-ls',
+      rows: 37,
+      columns: 41,
+      precision: 16,
+    });
+    expect(probe(encodeFrame(`${P}.4.70`, a, image(a)))).toMatchObject({
+      kind: 'jpeg-lossless',
+      rows: 37,
+      columns: 41,
+    });
   });
 });

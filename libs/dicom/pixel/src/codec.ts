@@ -44,7 +44,12 @@ function syntaxOf(uid: string): PixelSyntax & { codec: NonNullable<PixelSyntax['
  * Decodes one frame to little endian samples, interleaved by pixel.
  * @throws PixelError whatever the bytes are
  */
-export function decodeFrame(transferSyntaxUid: string, a: PixelAttributes, coded: Buffer, limits: PixelLimits = {}): DecodedFrame {
+export function decodeFrame(
+  transferSyntaxUid: string,
+  a: PixelAttributes,
+  coded: Buffer,
+  limits: PixelLimits = {},
+): DecodedFrame {
   const syntax = syntaxOf(transferSyntaxUid);
   checkAttributes(a, limits);
   if (coded.length > (limits.maxCodedFrameBytes ?? DEFAULT_LIMITS.maxCodedFrameBytes)) {
@@ -112,7 +117,8 @@ function decodeNative(syntax: PixelSyntax, a: PixelAttributes, raw: Buffer): Dec
   const coded = syntax.codec === 'j2k' || syntax.codec === 'htj2k' ? unwrapJp2(raw) : raw;
   const info = probe(coded);
   checkAgainstHeader(info, a, syntax.codec!);
-  const transform = info.kind === 'jpeg' && a.samplesPerPixel === 3 && (info.ycc ?? a.photometricInterpretation.startsWith('YBR'));
+  const transform =
+    info.kind === 'jpeg' && a.samplesPerPixel === 3 && (info.ycc ?? a.photometricInterpretation.startsWith('YBR'));
   const { NativeCodecs, Context } = codecs();
   const context = new Context({
     width: a.columns,
@@ -178,11 +184,17 @@ function message(error: unknown): string {
  * @throws PixelError 'unsupported-syntax' when the target cannot hold it, 'bad-attributes' when samples use bits
  *   beyond BitsStored that the target would drop
  */
-export function encodeFrame(transferSyntaxUid: string, a: PixelAttributes, frame: Buffer, limits: PixelLimits = {}): Buffer {
+export function encodeFrame(
+  transferSyntaxUid: string,
+  a: PixelAttributes,
+  frame: Buffer,
+  limits: PixelLimits = {},
+): Buffer {
   const syntax = syntaxOf(transferSyntaxUid);
   checkAttributes(a, limits);
   if (!syntax.encodable) throw new PixelError('unsupported-syntax', 'this transfer syntax is not written');
-  if (frame.length !== decodedFrameBytes(a)) throw new PixelError('truncated', 'frame of another size than the header says');
+  if (frame.length !== decodedFrameBytes(a))
+    throw new PixelError('truncated', 'frame of another size than the header says');
   switch (syntax.codec) {
     case 'uncompressed':
       return frame;
@@ -197,7 +209,8 @@ export function encodeFrame(transferSyntaxUid: string, a: PixelAttributes, frame
 }
 
 function encodeNative(syntax: PixelSyntax, a: PixelAttributes, frame: Buffer): Buffer {
-  if (![8, 16].includes(a.bitsAllocated)) throw new PixelError('unsupported-syntax', 'only 8 and 16 bits can be compressed');
+  if (![8, 16].includes(a.bitsAllocated))
+    throw new PixelError('unsupported-syntax', 'only 8 and 16 bits can be compressed');
   if (a.highBit !== a.bitsStored - 1) throw new PixelError('unsupported-syntax', 'HighBit is not BitsStored - 1');
   if (a.samplesPerPixel !== 1 && a.samplesPerPixel !== 3) throw new PixelError('unsupported-syntax', 'SamplesPerPixel');
   checkSamples(a, frame);
@@ -230,7 +243,8 @@ function encodeWith(
 ): InstanceType<Native['Context']> {
   const RPCL = 2;
   if (syntax.codec === 'jpeg-ls') return codec.encodeJpegLs(context, { lossy: false });
-  if (syntax.codec === 'jpeg-lossless') return codec.encodeJpeg(context, { lossy: false, predictor: 1, pointTransform: 0 });
+  if (syntax.codec === 'jpeg-lossless')
+    return codec.encodeJpeg(context, { lossy: false, predictor: 1, pointTransform: 0 });
   if (syntax.codec === 'j2k') return codec.encodeJpeg2000(context, { lossy: false });
   return codec.encodeHtJpeg2000(context, { lossy: false, progressionOrder: RPCL });
 }
@@ -239,7 +253,8 @@ function encodeWith(
 function checkSamples(a: PixelAttributes, frame: Buffer): void {
   if (a.bitsStored === a.bitsAllocated) return;
   const mask = (0xffff << a.bitsStored) & (a.bitsAllocated === 16 ? 0xffff : 0xff);
-  const signs = a.pixelRepresentation === 1 ? (0xffff << (a.bitsStored - 1)) & (a.bitsAllocated === 16 ? 0xffff : 0xff) : 0;
+  const signs =
+    a.pixelRepresentation === 1 ? (0xffff << (a.bitsStored - 1)) & (a.bitsAllocated === 16 ? 0xffff : 0xff) : 0;
   const step = a.bitsAllocated / 8;
   for (let at = 0; at < frame.length; at += step) {
     const value = step === 2 ? frame[at]! | (frame[at + 1]! << 8) : frame[at]!;

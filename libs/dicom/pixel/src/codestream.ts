@@ -34,7 +34,7 @@ export function probe(data: Buffer): CodestreamInfo {
 /** A JP2 file in place of a bare codestream is wrong (PS3.5 A.4.4) but common: the contained codestream is taken. */
 export function unwrapJp2(data: Buffer): Buffer {
   if (data.length < 12 || data.readUInt32BE(4) !== 0x6a502020) return data;
-  for (let at = 0; at + 8 <= data.length; ) {
+  for (let at = 0; at + 8 <= data.length;) {
     const length = data.readUInt32BE(at);
     if (data.readUInt32BE(at + 4) === 0x6a703263) return data.subarray(at + 8);
     if (length < 8) break;
@@ -48,7 +48,7 @@ function probeJpeg(data: Buffer): CodestreamInfo {
   let adobe: number | undefined;
   let jfif = false;
   let ids = '';
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     while (at < data.length && data[at] === 0xff && data[at + 1] === 0xff) at++;
     if (at + 4 > data.length) throw truncated();
     if (data[at] !== 0xff) throw damaged('a JPEG marker is missing');
@@ -81,10 +81,23 @@ function frameHeader(marker: number, body: Buffer): CodestreamInfo {
   if (body.length < 6) throw truncated();
   const components = body[5]!;
   if (body.length < 6 + 3 * components) throw truncated();
-  const kinds: Record<number, CodestreamInfo['kind']> = { 0xc0: 'jpeg', 0xc1: 'jpeg', 0xc2: 'jpeg', 0xc3: 'jpeg-lossless', 0xf7: 'jpeg-ls' };
+  const kinds: Record<number, CodestreamInfo['kind']> = {
+    0xc0: 'jpeg',
+    0xc1: 'jpeg',
+    0xc2: 'jpeg',
+    0xc3: 'jpeg-lossless',
+    0xf7: 'jpeg-ls',
+  };
   const kind = kinds[marker];
   if (!kind) throw damaged('a JPEG process that is not supported');
-  return { kind, rows: body.readUInt16BE(1), columns: body.readUInt16BE(3), components, precision: body[0]!, signed: false };
+  return {
+    kind,
+    rows: body.readUInt16BE(1),
+    columns: body.readUInt16BE(3),
+    components,
+    precision: body[0]!,
+    signed: false,
+  };
 }
 
 /** The usual marks of a JPEG file: Adobe's transform flag, JFIF (always YCbCr), component names. */
@@ -98,7 +111,7 @@ function isYcc(info: CodestreamInfo, adobe: number | undefined, jfif: boolean, i
 function probeJ2k(data: Buffer): CodestreamInfo {
   let info: CodestreamInfo | undefined;
   let mct = false;
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     if (at + 4 > data.length) throw truncated();
     const marker = data.readUInt16BE(at);
     if (marker < 0xff00) throw damaged('a JPEG 2000 marker is missing');
@@ -123,7 +136,8 @@ function sizHeader(body: Buffer): CodestreamInfo {
   const depth = body[36]!;
   for (let i = 0; i < components; i++) {
     const at = 36 + 3 * i;
-    if (body[at] !== depth || body[at + 1] !== 1 || body[at + 2] !== 1) throw damaged('JPEG 2000 components of different kinds');
+    if (body[at] !== depth || body[at + 1] !== 1 || body[at + 2] !== 1)
+      throw damaged('JPEG 2000 components of different kinds');
   }
   return {
     kind: 'j2k',
@@ -155,7 +169,8 @@ function checkTileParts(data: Buffer, first: number): void {
 
 /** @throws PixelError 'codestream-mismatch' when the codestream contradicts the header it came with */
 export function checkAgainstHeader(info: CodestreamInfo, a: PixelAttributes, codec: Codec): void {
-  const mismatch = (what: string): PixelError => new PixelError('codestream-mismatch', `codestream and header differ: ${what}`);
+  const mismatch = (what: string): PixelError =>
+    new PixelError('codestream-mismatch', `codestream and header differ: ${what}`);
   const expected: Record<string, CodestreamInfo['kind'][]> = {
     // A lossy codestream under a lossless syntax (and the reverse) is found in the wild; it says itself what it is.
     jpeg: ['jpeg', 'jpeg-lossless'],

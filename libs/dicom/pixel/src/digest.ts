@@ -53,7 +53,8 @@ function line(open: OpenInstance, frame: DecodedFrame): string {
 
 function canonical(frame: DecodedFrame): Buffer {
   const { data, bitsAllocated, bitsStored, pixelRepresentation } = frame;
-  if (pixelRepresentation === 0 || bitsStored === bitsAllocated || (bitsAllocated !== 16 && bitsAllocated !== 8)) return data;
+  if (pixelRepresentation === 0 || bitsStored === bitsAllocated || (bitsAllocated !== 16 && bitsAllocated !== 8))
+    return data;
   const out = Buffer.from(data);
   const step = bitsAllocated / 8;
   const sign = 1 << (bitsStored - 1);
@@ -70,9 +71,19 @@ function canonical(frame: DecodedFrame): Buffer {
 async function floatDigest(open: OpenInstance, hash: Hash): Promise<PixelDigest> {
   const pixel = open.scan.pixel!;
   const size = pixel.tag === 0x7fe00009 ? 8 : 4;
-  hash.update(`${open.attributes.rows},${open.attributes.columns},float${size * 8},${open.attributes.numberOfFrames}\n`);
-  for await (const piece of readPieces(open.reader, pixel.offset, pixel.offset + pixel.length - (pixel.length % size))) {
-    const copy = open.syntax.bigEndian ? (size === 4 ? Buffer.from(piece).swap32() : Buffer.from(piece).swap64()) : piece;
+  hash.update(
+    `${open.attributes.rows},${open.attributes.columns},float${size * 8},${open.attributes.numberOfFrames}\n`,
+  );
+  for await (const piece of readPieces(
+    open.reader,
+    pixel.offset,
+    pixel.offset + pixel.length - (pixel.length % size),
+  )) {
+    const copy = open.syntax.bigEndian
+      ? size === 4
+        ? Buffer.from(piece).swap32()
+        : Buffer.from(piece).swap64()
+      : piece;
     hash.update(copy);
   }
   return { sha256: hash.digest('hex'), basis: 'values' };

@@ -3,8 +3,16 @@ import { PixelError, type PixelAttributes, type RangeReader } from './api';
 import { frameSource } from './frame-source';
 
 const attributes: PixelAttributes = {
-  rows: 2, columns: 3, samplesPerPixel: 1, bitsAllocated: 8, bitsStored: 8, highBit: 7, pixelRepresentation: 0,
-  photometricInterpretation: 'MONOCHROME2', planarConfiguration: 0, numberOfFrames: 1,
+  rows: 2,
+  columns: 3,
+  samplesPerPixel: 1,
+  bitsAllocated: 8,
+  bitsStored: 8,
+  highBit: 7,
+  pixelRepresentation: 0,
+  photometricInterpretation: 'MONOCHROME2',
+  planarConfiguration: 0,
+  numberOfFrames: 1,
 };
 
 /** Fragments one after the other, each behind its item header of 8 bytes, as in a dataset. */
@@ -27,7 +35,8 @@ function encapsulate(fragments: Buffer[], offsetTable: number[] = []): { table: 
 async function frames(fragments: Buffer[], numberOfFrames: number, offsetTable: number[] = []): Promise<string[]> {
   const { table, reader } = encapsulate(fragments, offsetTable);
   const out: string[] = [];
-  for await (const frame of frameSource(table, reader, { ...attributes, numberOfFrames })) out.push(frame.data.toString('hex'));
+  for await (const frame of frameSource(table, reader, { ...attributes, numberOfFrames }))
+    out.push(frame.data.toString('hex'));
   return out;
 }
 
@@ -63,13 +72,22 @@ describe('frameSource, encapsulated', () => {
 
 describe('frameSource, native', () => {
   const native = (bytes: Buffer): { table: PixelTable; reader: RangeReader } => ({
-    table: { tag: 0x7fe00010, vr: 'OB', offset: 4, length: bytes.length, encapsulated: false, fragments: [], offsetTable: [] },
+    table: {
+      tag: 0x7fe00010,
+      vr: 'OB',
+      offset: 4,
+      length: bytes.length,
+      encapsulated: false,
+      fragments: [],
+      offsetTable: [],
+    },
     reader: { read: (start, end) => Promise.resolve(bytes.subarray(start - 4, end - 4)) },
   });
   it('cuts by size', async () => {
     const { table, reader } = native(raw('000102030405060708090a0b'));
     const out: string[] = [];
-    for await (const { data } of frameSource(table, reader, { ...attributes, numberOfFrames: 2 })) out.push(data.toString('hex'));
+    for await (const { data } of frameSource(table, reader, { ...attributes, numberOfFrames: 2 }))
+      out.push(data.toString('hex'));
     expect(out).toEqual(['000102030405', '060708090a0b']);
   });
   it('moves single-bit frames to byte boundaries', async () => {

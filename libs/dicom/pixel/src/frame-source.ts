@@ -68,12 +68,18 @@ function alignBits(data: Buffer, shift: number, bits: number): Buffer {
 }
 
 /** @throws PixelError 'bad-fragments' when frames and fragments cannot be matched */
-export async function assignFragments(table: PixelTable, reader: RangeReader, frames: number): Promise<FrameFragments[]> {
+export async function assignFragments(
+  table: PixelTable,
+  reader: RangeReader,
+  frames: number,
+): Promise<FrameFragments[]> {
   const { fragments } = table;
   if (fragments.length === 0) throw new PixelError('bad-fragments', 'no fragments');
   if (fragments.length < frames) throw new PixelError('bad-fragments', 'fewer fragments than frames');
   if (frames === 1) return [fragments];
-  const starts = startsByTable(table, frames) ?? (fragments.length === frames ? undefined : await startsByMarker(table, reader, frames));
+  const starts =
+    startsByTable(table, frames) ??
+    (fragments.length === frames ? undefined : await startsByMarker(table, reader, frames));
   if (!starts) return fragments.map((fragment) => [fragment]);
   return starts.map((start, i) => fragments.slice(start, starts[i + 1] ?? fragments.length));
 }

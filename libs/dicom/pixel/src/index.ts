@@ -4,6 +4,7 @@ export * from './choose';
 export { decodeFrame, encodeFrame, loadCodecs } from './codec';
 export { probe, type CodestreamInfo } from './codestream';
 export * from './frame-source';
+export { decodedFrames, openInstance, type OpenInstance } from './open';
 export * from './pool';
 export { readAttributes, scanDataset, type ScannedDataset, type ScannedElement } from './scan';
 export * from './syntaxes';

@@ -1,5 +1,12 @@
 import { createInflateRaw } from 'node:zlib';
-import { PixelError, type DecodedFrame, type InstanceSource, type PixelAttributes, type PixelLimits, type RangeReader } from './api';
+import {
+  PixelError,
+  type DecodedFrame,
+  type InstanceSource,
+  type PixelAttributes,
+  type PixelLimits,
+  type RangeReader,
+} from './api';
 import { decodedFrameBytes, isSubsampled } from './attributes';
 import { interleave } from './codec';
 import { frameSource } from './frame-source';
@@ -44,7 +51,8 @@ async function inflateAll(source: InstanceSource): Promise<Buffer> {
   let total = 0;
   const feed = (async () => {
     for await (const piece of readPieces(source, 0, source.datasetLength)) {
-      if (!inflate.write(piece)) await new Promise<void>((resolve) => inflate.once('drain', resolve).once('close', resolve));
+      if (!inflate.write(piece))
+        await new Promise<void>((resolve) => inflate.once('drain', resolve).once('close', resolve));
     }
     inflate.end();
   })();
@@ -68,7 +76,11 @@ async function inflateAll(source: InstanceSource): Promise<Buffer> {
  * Decoded frames in order, little endian and interleaved. Native frames are read as they are; coded ones go through
  * the pool, a few in flight.
  */
-export async function* decodedFrames(open: OpenInstance, pool: PixelPool, limits: PixelLimits = pool.limits): AsyncGenerator<DecodedFrame> {
+export async function* decodedFrames(
+  open: OpenInstance,
+  pool: PixelPool,
+  limits: PixelLimits = pool.limits,
+): AsyncGenerator<DecodedFrame> {
   const { scan, attributes: a, syntax } = open;
   if (!scan.pixel || scan.pixel.tag !== 0x7fe00010) throw new PixelError('no-pixel-data', 'no Pixel Data (7FE0,0010)');
   if (scan.pixel.encapsulated !== (syntax.codec !== null)) {
@@ -88,7 +100,11 @@ export async function* decodedFrames(open: OpenInstance, pool: PixelPool, limits
 }
 
 /** Big endian words turned while reading (PS3.5 7.3): OW of 8-bit samples has its bytes swapped in pairs too. */
-function littleEndianReader(reader: RangeReader, table: { offset: number; length: number; vr: string }, bits: number): RangeReader {
+function littleEndianReader(
+  reader: RangeReader,
+  table: { offset: number; length: number; vr: string },
+  bits: number,
+): RangeReader {
   const word = bits === 64 ? 8 : bits === 32 ? 4 : bits === 16 || table.vr === 'OW' ? 2 : 1;
   if (word === 1) return reader;
   return {

@@ -70,7 +70,14 @@ export class PixelPool {
     if (this.closed) throw new PixelError('closed', 'the pool is closed');
     checkAttributes(attributes, this.limits);
     return new Promise<Extract<PoolReply, { ok: true }>>((resolve, reject) => {
-      const task = { id: this.nextId++, op, transferSyntaxUid, attributes, data: Uint8Array.from(data), limits: this.limits };
+      const task = {
+        id: this.nextId++,
+        op,
+        transferSyntaxUid,
+        attributes,
+        data: Uint8Array.from(data),
+        limits: this.limits,
+      };
       const large = decodedFrameBytes(attributes) > (this.options.largeOverBytes ?? 24 * 1024 * 1024);
       this.queue.push({ task, large, resolve, reject });
       this.dispatch();
@@ -109,7 +116,9 @@ export class PixelPool {
     const worker = spawn(limits, { codecMemoryBytes: this.options.codecMemoryBytes ?? CODEC_MEMORY_BYTES });
     const thread: Thread = { worker, dead: false };
     worker.on('message', (reply: PoolReply) => this.settle(thread, reply));
-    worker.on('error', (error) => this.fail(thread, new PixelError('codec-failed', `thread: ${error.message}`.slice(0, 200))));
+    worker.on('error', (error) =>
+      this.fail(thread, new PixelError('codec-failed', `thread: ${error.message}`.slice(0, 200))),
+    );
     worker.on('exit', () => this.fail(thread, new PixelError('codec-failed', 'the thread ended')));
     worker.unref();
     this.threads.push(thread);

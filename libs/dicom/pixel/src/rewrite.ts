@@ -56,7 +56,9 @@ export function rewriteElements(
 ): Part[] {
   const parts: Part[] = [];
   const present = new Set(elements.map((element) => element.tag));
-  const inserts = [...edits].filter(([tag, edit]) => edit && !present.has(tag) && tag < insertBelow).sort(([x], [y]) => x - y);
+  const inserts = [...edits]
+    .filter(([tag, edit]) => edit && !present.has(tag) && tag < insertBelow)
+    .sort(([x], [y]) => x - y);
   const write = (tag: number, edit: Edit): void => {
     if (edit) parts.push(elementHead(tag, edit.vr, edit.value.length, syntax), edit.value);
   };

@@ -17,7 +17,8 @@ export function decodeRle(data: Buffer, pixels: number, samplesPerPixel: number,
   for (let i = 0; i < segments; i++) offsets.push(data.readUInt32LE(4 + 4 * i));
   offsets.push(data.length);
   for (let i = 0; i < segments; i++) {
-    if (offsets[i]! < 64 || offsets[i]! > offsets[i + 1]!) throw new PixelError('bad-codestream', 'offset of an RLE segment');
+    if (offsets[i]! < 64 || offsets[i]! > offsets[i + 1]!)
+      throw new PixelError('bad-codestream', 'offset of an RLE segment');
   }
   const stride = samplesPerPixel * bytesPerSample;
   const out = Buffer.alloc(pixels * stride);
@@ -52,7 +53,13 @@ function unpack(segment: Buffer, out: Buffer, first: number, stride: number, cou
 }
 
 /** The inverse; runs do not cross rows (PS3.5 G.3.1). `data` is little endian, interleaved by pixel. */
-export function encodeRle(data: Buffer, rows: number, columns: number, samplesPerPixel: number, bytesPerSample: number): Buffer {
+export function encodeRle(
+  data: Buffer,
+  rows: number,
+  columns: number,
+  samplesPerPixel: number,
+  bytesPerSample: number,
+): Buffer {
   const segments: Buffer[] = [];
   const stride = samplesPerPixel * bytesPerSample;
   if (stride > 15) throw new PixelError('unsupported-syntax', 'RLE holds at most 15 segments');

@@ -30,8 +30,8 @@ const MAX_ELEMENTS = 200_000;
 const MAX_FRAGMENTS = 2_000_000;
 const MAX_DEPTH = 64;
 const KEPT = new Set([
-  0x00080005, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102,
-  0x00280103, 0x00282110, 0x7fe00001, 0x7fe00002,
+  0x00080005, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280101,
+  0x00280102, 0x00280103, 0x00282110, 0x7fe00001, 0x7fe00002,
 ]);
 
 interface Header {
@@ -72,7 +72,10 @@ class Scanner {
       this.elements.push(element);
       if (this.elements.length > MAX_ELEMENTS) throw new PixelError('too-large', 'too many elements');
       if (KEPT.has(header.tag) && element.end - element.valueStart <= 64 * 1024 * 1024) {
-        this.values.set(header.tag, Buffer.from(await this.window.bytes(element.valueStart, element.end - element.valueStart)));
+        this.values.set(
+          header.tag,
+          Buffer.from(await this.window.bytes(element.valueStart, element.end - element.valueStart)),
+        );
       }
       at = element.end;
     }
@@ -134,7 +137,10 @@ class Scanner {
     for (;;) {
       const header = await this.header(at);
       if (header.tag === ITEM_END) return at + 8;
-      at = header.length === UNDEFINED ? await this.skipSequence(header.valueStart, depth + 1) : header.valueStart + header.length;
+      at =
+        header.length === UNDEFINED
+          ? await this.skipSequence(header.valueStart, depth + 1)
+          : header.valueStart + header.length;
     }
   }
 
@@ -193,7 +199,10 @@ export function readAttributes(values: Map<number, Buffer>, bigEndian: boolean):
     return bigEndian ? value.readUInt16BE(0) : value.readUInt16LE(0);
   };
   const text = (tag: number): string =>
-    (values.get(tag)?.toString('latin1') ?? '').split('\\')[0]!.replace(/[\0 ]+$/, '').trim();
+    (values.get(tag)?.toString('latin1') ?? '')
+      .split('\\')[0]!
+      .replace(/[\0 ]+$/, '')
+      .trim();
   const bitsAllocated = us(0x00280100, 0);
   const bitsStored = us(0x00280101, bitsAllocated);
   const frames = text(0x00280008);

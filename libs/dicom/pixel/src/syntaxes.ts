@@ -1,6 +1,5 @@
 /** What this library does with each transfer syntax (PS3.5 section 10, annex A; PS3.6 annex A). */
-export type Codec =
-  'rle' | 'jpeg' | 'jpeg-lossless' | 'jpeg-ls' | 'j2k' | 'htj2k' | 'deflate' | 'uncompressed';
+export type Codec = 'rle' | 'jpeg' | 'jpeg-lossless' | 'jpeg-ls' | 'j2k' | 'htj2k' | 'deflate' | 'uncompressed';
 
 export interface PixelSyntax {
   uid: string;
@@ -22,7 +21,15 @@ const P = '1.2.840.10008.1.2';
 
 function native(uid: string, layout: Partial<PixelSyntax> = {}): void {
   table.set(uid, {
-    uid, implicit: false, bigEndian: false, deflated: false, codec: null, decodable: true, encodable: true, loss: 'none', ...layout,
+    uid,
+    implicit: false,
+    bigEndian: false,
+    deflated: false,
+    codec: null,
+    decodable: true,
+    encodable: true,
+    loss: 'none',
+    ...layout,
   });
 }
 function coded(end: string, codec: Codec, loss: PixelSyntax['loss'], encodable: boolean): void {

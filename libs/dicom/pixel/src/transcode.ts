@@ -21,11 +21,20 @@ const PIXEL_DATA = 0x7fe00010;
  * left it out. BitsAllocated, BitsStored, SOP Instance UID and all else stay.
  * @throws PixelError, and what transcodeNative throws
  */
-export async function transcodeDataset(source: InstanceSource, toTs: string, pool: PixelPool): Promise<TranscodeResult> {
+export async function transcodeDataset(
+  source: InstanceSource,
+  toTs: string,
+  pool: PixelPool,
+): Promise<TranscodeResult> {
   const from = pixelSyntax(source.transferSyntaxUid);
   const to = pixelSyntax(toTs);
   if (source.transferSyntaxUid === toTs) {
-    return { transferSyntaxUid: toTs, body: readPieces(source, 0, source.datasetLength), length: source.datasetLength, lossy: false };
+    return {
+      transferSyntaxUid: toTs,
+      body: readPieces(source, 0, source.datasetLength),
+      length: source.datasetLength,
+      lossy: false,
+    };
   }
   if (!from || !to || !canTranscode(from.uid, to.uid)) {
     throw new PixelError('unsupported-syntax', 'this pair of transfer syntaxes is not transcoded');
@@ -42,7 +51,8 @@ export async function transcodeDataset(source: InstanceSource, toTs: string, poo
 /** An object without pixels in an encapsulated syntax is explicit little endian already. */
 function withoutPixels(open: OpenInstance, to: PixelSyntax): TranscodeResult {
   const body = readPieces(open.reader, 0, open.length);
-  const plain = open.syntax.implicit || open.syntax.bigEndian ? transcodeNative(body, open.syntax.uid, EXPLICIT_LE) : body;
+  const plain =
+    open.syntax.implicit || open.syntax.bigEndian ? transcodeNative(body, open.syntax.uid, EXPLICIT_LE) : body;
   if (to.codec || to.uid === EXPLICIT_LE) return { transferSyntaxUid: to.uid, body: plain, lossy: false };
   return { transferSyntaxUid: to.uid, body: transcodeNative(plain, EXPLICIT_LE, to.uid), lossy: false };
 }
@@ -76,7 +86,11 @@ async function encode(open: OpenInstance, to: PixelSyntax, pool: PixelPool): Pro
   }
   const decoded = decodedFrames(open, pool);
   const first = await firstOf(decoded);
-  const now: PixelAttributes = { ...a, photometricInterpretation: first.photometricInterpretation, planarConfiguration: 0 };
+  const now: PixelAttributes = {
+    ...a,
+    photometricInterpretation: first.photometricInterpretation,
+    planarConfiguration: 0,
+  };
   const firstCoded = await pool.encode(to.uid, now, first.data).catch(async (error: unknown) => {
     await decoded.return(undefined);
     throw error;
@@ -138,7 +152,11 @@ async function* rest(frames: AsyncGenerator<DecodedFrame>, first: DecodedFrame):
   }
 }
 
-async function* nativePixels(first: DecodedFrame, frames: AsyncGenerator<DecodedFrame>, a: PixelAttributes): AsyncGenerator<Buffer> {
+async function* nativePixels(
+  first: DecodedFrame,
+  frames: AsyncGenerator<DecodedFrame>,
+  a: PixelAttributes,
+): AsyncGenerator<Buffer> {
   const packer = a.bitsAllocated === 1 ? new BitPacker(a.rows * a.columns * a.samplesPerPixel) : undefined;
   const bytes = decodedFrameBytes(a);
   let count = 0;
@@ -149,7 +167,8 @@ async function* nativePixels(first: DecodedFrame, frames: AsyncGenerator<Decoded
   };
   yield take(first);
   for await (const frame of rest(frames, first)) yield take(frame);
-  if (count !== a.numberOfFrames) throw new PixelError('bad-fragments', 'another number of frames than the header says');
+  if (count !== a.numberOfFrames)
+    throw new PixelError('bad-fragments', 'another number of frames than the header says');
   if (packer) yield packer.end();
 }
 

@@ -18,7 +18,8 @@ export class Window {
       const end = Math.min(this.length, offset + Math.max(count, this.pieceBytes));
       this.piece = await this.reader.read(offset, end);
       this.start = offset;
-      if (this.piece.length < count) throw new PixelError('truncated', 'the store gave fewer bytes than the dataset has');
+      if (this.piece.length < count)
+        throw new PixelError('truncated', 'the store gave fewer bytes than the dataset has');
     }
     return this.piece.subarray(offset - this.start, offset - this.start + count);
   }
@@ -26,7 +27,7 @@ export class Window {
 
 /** Bytes [start, end) in pieces of at most 256 KiB. */
 export async function* readPieces(reader: RangeReader, start: number, end: number): AsyncGenerator<Buffer> {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const to = Math.min(end, at + 256 * 1024);
     const piece = await reader.read(at, to);
     if (piece.length !== to - at) throw new PixelError('truncated', 'the store gave fewer bytes than the dataset has');

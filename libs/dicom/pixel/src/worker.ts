@@ -13,11 +13,20 @@ async function handle(task: PoolTask): Promise<void> {
       const { data: out, ...rest } = decodeFrame(task.transferSyntaxUid, task.attributes, data, task.limits);
       reply = { id: task.id, ok: true, data: own(out), frame: rest };
     } else {
-      reply = { id: task.id, ok: true, data: own(encodeFrame(task.transferSyntaxUid, task.attributes, data, task.limits)) };
+      reply = {
+        id: task.id,
+        ok: true,
+        data: own(encodeFrame(task.transferSyntaxUid, task.attributes, data, task.limits)),
+      };
     }
   } catch (error) {
     const known = error instanceof PixelError;
-    reply = { id: task.id, ok: false, code: known ? error.code : 'codec-failed', message: error instanceof Error ? error.message : String(error) };
+    reply = {
+      id: task.id,
+      ok: false,
+      code: known ? error.code : 'codec-failed',
+      message: error instanceof Error ? error.message : String(error),
+    };
   }
   parentPort?.postMessage(reply, reply.ok ? [reply.data.buffer as ArrayBuffer] : []);
 }

@@ -6,20 +6,54 @@ import { createService, PermanentError, TransientError } from '@archipelago/plat
 import { Database } from '@archipelago/platform-storage';
 import { startNats, startPostgres, type TestNats, type TestPostgres } from '@archipelago/testing';
 import {
-  assertLease, Bus, BusConnection, BusContext, BusModule, BusStoreModule, claimInbox, DeadLetters, eventsWithoutEffect, Leases,
-  OnEvent, OnQuery, outboxEvent, OutboxRelay, writeOutbox,
+  assertLease,
+  Bus,
+  BusConnection,
+  BusContext,
+  BusModule,
+  BusStoreModule,
+  claimInbox,
+  DeadLetters,
+  eventsWithoutEffect,
+  Leases,
+  OnEvent,
+  OnQuery,
+  outboxEvent,
+  OutboxRelay,
+  writeOutbox,
 } from './index';
 
 const Happened = {
-  kind: 'evt', context: 'probe', aggregate: 'thing', name: 'happened', version: 1, privacy: 'none', orderingKey: 'key',
-  schema: z.object({ key: z.string(), n: z.number().int(), mode: z.enum(['ok', 'flaky', 'bad', 'slow']).default('ok') }),
+  kind: 'evt',
+  context: 'probe',
+  aggregate: 'thing',
+  name: 'happened',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'key',
+  schema: z.object({
+    key: z.string(),
+    n: z.number().int(),
+    mode: z.enum(['ok', 'flaky', 'bad', 'slow']).default('ok'),
+  }),
 } as const satisfies Contract;
 const Ordered = {
-  kind: 'evt', context: 'probe', aggregate: 'thing', name: 'ordered', version: 1, privacy: 'none', orderingKey: 'key',
+  kind: 'evt',
+  context: 'probe',
+  aggregate: 'thing',
+  name: 'ordered',
+  version: 1,
+  privacy: 'none',
+  orderingKey: 'key',
   schema: z.object({ key: z.string(), n: z.number().int() }),
 } as const satisfies Contract;
 const Ask = {
-  kind: 'qry', context: 'probe', aggregate: 'thing', name: 'ask', version: 1, privacy: 'none',
+  kind: 'qry',
+  context: 'probe',
+  aggregate: 'thing',
+  name: 'ask',
+  version: 1,
+  privacy: 'none',
   schema: z.object({ how: z.enum(['ok', 'transient', 'permanent', 'bug', 'wrong', 'slow']) }),
   reply: z.object({ answer: z.number().int() }),
 } as const satisfies Contract;
@@ -118,7 +152,10 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
   it('handles what was published, validated both ways', async () => {
     const value = await send();
     await until(effectOf(value));
-    await expect(bus.publish(Happened, { key: 'x', n: 1.5 })).rejects.toMatchObject({ kind: 'permanent', code: 'message-invalid' });
+    await expect(bus.publish(Happened, { key: 'x', n: 1.5 })).rejects.toMatchObject({
+      kind: 'permanent',
+      code: 'message-invalid',
+    });
   });
 
   it('a poison message becomes a dead letter, and later ones flow', async () => {
@@ -142,9 +179,14 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
   it('a replayed dead letter goes through once its reason is gone', async () => {
     const letters = app.get(DeadLetters);
     const bad = (await letters.list()).find((letter) => letter.code === 'probe-bad')!;
-    const envelope = JSON.parse((await letters.show(bad.id)).data.toString()) as { payload: { mode: string; n: number } };
+    const envelope = JSON.parse((await letters.show(bad.id)).data.toString()) as {
+      payload: { mode: string; n: number };
+    };
     envelope.payload.mode = 'ok';
-    await database.query('UPDATE dead_letter SET data = $1 WHERE id = $2', [Buffer.from(JSON.stringify(envelope)), bad.id]);
+    await database.query('UPDATE dead_letter SET data = $1 WHERE id = $2', [
+      Buffer.from(JSON.stringify(envelope)),
+      bad.id,
+    ]);
     await letters.replay(bad.id);
     await until(effectOf(envelope.payload.n));
     expect((await letters.list({ state: 'replayed' })).map((letter) => letter.id)).toEqual([bad.id]);
@@ -181,14 +223,17 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
 
   it('answers queries, and errors arrive with their class', async () => {
     expect(await bus.request(Ask, { how: 'ok' }, { timeoutMs: 2_000 })).toEqual({ answer: 42 });
-    const fail = (how: 'transient' | 'permanent' | 'bug' | 'wrong'): Promise<unknown> => bus.request(Ask, { how }, { timeoutMs: 2_000 });
+    const fail = (how: 'transient' | 'permanent' | 'bug' | 'wrong'): Promise<unknown> =>
+      bus.request(Ask, { how }, { timeoutMs: 2_000 });
     await expect(fail('transient')).rejects.toMatchObject({ kind: 'transient', code: 'catalog-away' });
     await expect(fail('permanent')).rejects.toMatchObject({ kind: 'permanent', code: 'cursor-invalid' });
     await expect(fail('bug')).rejects.toMatchObject({ kind: 'bug', message: 'internal error' });
     await expect(fail('wrong')).rejects.toMatchObject({ kind: 'bug' });
     await expect(bus.request(Ask, { how: 'slow' }, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'bus-timeout' });
     const none = { ...Ask, name: 'nobody' as const };
-    await expect(bus.request(none, { how: 'ok' }, { timeoutMs: 2_000 })).rejects.toMatchObject({ code: 'bus-no-responders' });
+    await expect(bus.request(none, { how: 'ok' }, { timeoutMs: 2_000 })).rejects.toMatchObject({
+      code: 'bus-no-responders',
+    });
   });
 
   it('refuses queries beyond its queue at once', async () => {
@@ -215,7 +260,9 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
     app.get(OutboxRelay).nudge();
     await until(effectOf(value));
     expect(await effects()).not.toContain(9_999);
-    await until(async () => (await eventsWithoutEffect(database, 'probe-happened', 'evt.probe.thing.happened.v1')).length === 0);
+    await until(
+      async () => (await eventsWithoutEffect(database, 'probe-happened', 'evt.probe.thing.happened.v1')).length === 0,
+    );
   });
 
   it('leases: one holder, fenced off after losing it', async () => {
@@ -228,7 +275,9 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
     const taken = (await other.acquire('probe', 5))!;
     expect(Number(taken.token)).toBe(Number(lease.token) + 1);
     expect(await leases.renew(lease, 1)).toBe(false);
-    await expect(database.withTransaction((client) => assertLease(client, lease))).rejects.toMatchObject({ code: 'lease-lost' });
+    await expect(database.withTransaction((client) => assertLease(client, lease))).rejects.toMatchObject({
+      code: 'lease-lost',
+    });
     await database.withTransaction((client) => assertLease(client, taken));
     expect(await leases.whileHeld('probe', 5, () => Promise.resolve('ran'))).toBeUndefined();
     await other.release(taken);
@@ -240,12 +289,17 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
     const values = Array.from({ length: 50 }, () => ++n);
     await nats.kill9();
     await database.withTransaction((client) =>
-      writeOutbox(client, values.map((value) => outboxEvent({ contract: Happened, payload: { key: 'w', n: value }, site: 'main' }))),
+      writeOutbox(
+        client,
+        values.map((value) => outboxEvent({ contract: Happened, payload: { key: 'w', n: value }, site: 'main' })),
+      ),
     );
     await nats.restart();
     await database.query('BEGIN; LOCK TABLE effect IN EXCLUSIVE MODE; COMMIT');
     const open = async (): Promise<number> =>
-      Number((await database.query<{ n: string }>('SELECT count(*) AS n FROM outbox WHERE published_at IS NULL')).rows[0]!.n);
+      Number(
+        (await database.query<{ n: string }>('SELECT count(*) AS n FROM outbox WHERE published_at IS NULL')).rows[0]!.n,
+      );
     // hold back every effect until the volume is gone
     const holder = database.withTransaction(async (client) => {
       await client.query('LOCK TABLE effect IN EXCLUSIVE MODE');
@@ -267,7 +321,9 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
     await nats.kill9();
     const started = Date.now();
     await expect(bus.request(Ask, { how: 'ok' }, { timeoutMs: 1_000 })).rejects.toMatchObject({ kind: 'transient' });
-    await expect(bus.publish(Happened, { key: 'z', n: 77_777 }, { timeoutMs: 1_000 })).rejects.toMatchObject({ kind: 'transient' });
+    await expect(bus.publish(Happened, { key: 'z', n: 77_777 }, { timeoutMs: 1_000 })).rejects.toMatchObject({
+      kind: 'transient',
+    });
     expect(Date.now() - started).toBeLessThan(4_000);
     const waiting = send();
     await new Promise((resolve) => setTimeout(resolve, 2_000));

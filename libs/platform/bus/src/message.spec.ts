@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { StudyUpdated, subjectStem } from '@archipelago/contracts';
-import { BusDeclarations, decodeMessage, encodeMessage, Limiter, MAX_MESSAGE_BYTES, partitionOf, PARTITIONS } from './index';
+import {
+  BusDeclarations,
+  decodeMessage,
+  encodeMessage,
+  Limiter,
+  MAX_MESSAGE_BYTES,
+  partitionOf,
+  PARTITIONS,
+} from './index';
 import { backoffMs } from './strategy/backoff';
 
 describe('messages', () => {
@@ -24,7 +32,13 @@ describe('messages', () => {
       }
     };
     const envelope = JSON.parse(encodeMessage(StudyUpdated, payload, { site: 'main' }).data.toString()) as object;
-    for (const text of ['', '{', 'null', '[]', JSON.stringify({ ...envelope, payload: { studyId: 'Doe^Jane', revision: 1 } })]) {
+    for (const text of [
+      '',
+      '{',
+      'null',
+      '[]',
+      JSON.stringify({ ...envelope, payload: { studyId: 'Doe^Jane', revision: 1 } }),
+    ]) {
       expect(bad(text)).toMatchObject({ kind: 'permanent', code: 'message-invalid' });
       expect((bad(text) as Error).message).not.toContain('Doe');
     }
@@ -46,10 +60,25 @@ describe('declarations', () => {
   it('have exactly one handler each', () => {
     const declared = new BusDeclarations([{ handles: [StudyUpdated] }]);
     expect(() => declared.check([{ stem, name: 'a' }])).not.toThrow();
-    expect(() => declared.check([{ stem, name: 'a' }, { stem, name: 'b' }])).not.toThrow();
+    expect(() =>
+      declared.check([
+        { stem, name: 'a' },
+        { stem, name: 'b' },
+      ]),
+    ).not.toThrow();
     expect(() => declared.check([])).toThrow(`no handler for ${stem}`);
-    expect(() => declared.check([{ stem, name: 'a' }, { stem, name: 'a' }])).toThrow('2 handlers');
-    expect(() => declared.check([{ stem, name: 'a' }, { stem: 'evt.x.y.z.v1', name: 'a' }])).toThrow('no module declares');
+    expect(() =>
+      declared.check([
+        { stem, name: 'a' },
+        { stem, name: 'a' },
+      ]),
+    ).toThrow('2 handlers');
+    expect(() =>
+      declared.check([
+        { stem, name: 'a' },
+        { stem: 'evt.x.y.z.v1', name: 'a' },
+      ]),
+    ).toThrow('no module declares');
   });
 });
 

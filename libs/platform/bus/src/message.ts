@@ -47,7 +47,11 @@ export function partitionOf(contract: Contract, payload: unknown): string {
  * Checks the payload and wraps it.
  * @throws PermanentError when the payload does not fit its contract or is too large: never sent, never retried
  */
-export function encodeMessage(contract: Contract, payload: unknown, options: EnvelopeOptions): { id: string; data: Buffer } {
+export function encodeMessage(
+  contract: Contract,
+  payload: unknown,
+  options: EnvelopeOptions,
+): { id: string; data: Buffer } {
   const checked = contract.schema.safeParse(payload);
   if (!checked.success) throw invalid(contract, checked.error);
   const id = options.id ?? randomUUID();

@@ -23,7 +23,10 @@ export interface BootstrapOptions {
 export const EXIT_CONFIG = 2;
 
 /** Makes the application without listening or touching the process: what `bootstrap` and tests share. */
-export async function createService(root: Type<unknown> | DynamicModule, options: BootstrapOptions): Promise<INestApplication> {
+export async function createService(
+  root: Type<unknown> | DynamicModule,
+  options: BootstrapOptions,
+): Promise<INestApplication> {
   await checkConfig(RootModule.of(root, { service: options.service }), [() => loadArchipelagoConfig()]);
   const logger = Logger.create(options.service, coreConfig.load().logLevel);
   const app = await NestFactory.create(RootModule.of(root, { service: options.service, logger }), {

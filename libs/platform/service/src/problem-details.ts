@@ -14,13 +14,29 @@ export interface ProblemDetails {
 }
 
 const TITLES: Record<number, string> = {
-  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
-  409: 'Conflict', 413: 'Content Too Large', 415: 'Unsupported Media Type', 422: 'Unprocessable Content',
-  429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable', 504: 'Gateway Timeout',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
 };
 
 export function problem(status: number, code: string, detail?: string): ProblemDetails {
-  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, code, ...(detail === undefined ? {} : { detail }) };
+  return {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    code,
+    ...(detail === undefined ? {} : { detail }),
+  };
 }
 
 /** Any error as a problem: transient 503, permanent 422, bug 500 without detail; Nest's HTTP errors keep their status. */
@@ -51,7 +67,8 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     const request = http.getRequest<Request>();
     const response = http.getResponse<Response>();
     const details = toProblem(error);
-    if (details.status >= 500) this.logger.error('request failed', { err: error, method: request.method, status: details.status });
+    if (details.status >= 500)
+      this.logger.error('request failed', { err: error, method: request.method, status: details.status });
     if (response.headersSent) {
       response.destroy();
       return;

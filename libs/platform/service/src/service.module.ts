@@ -51,7 +51,14 @@ export class ServiceModule {
         },
       ],
       exports: [
-        coreConfig.KEY, SERVICE_NAME, ARCHIPELAGO_CONFIG, SITE, Logger, HealthRegistry, MetricsRegistry, TransportRegistry,
+        coreConfig.KEY,
+        SERVICE_NAME,
+        ARCHIPELAGO_CONFIG,
+        SITE,
+        Logger,
+        HealthRegistry,
+        MetricsRegistry,
+        TransportRegistry,
       ],
     };
   }

@@ -45,7 +45,9 @@ const REPERTOIRES: Record<string, Repertoire> = {
   '166': viaIconv('tis620', '\x1b-T', single),
   '13': viaIconv('shift_jis', '\x1b)I', single),
   '87': viaIconv('euc-jp', '\x1b$B', seven),
-  '149': viaIconv('euc-kr', '\x1b$)C', (bytes) => (double(bytes) && bytes[0]! >= 0xa1 && bytes[1]! >= 0xa1 ? bytes : null)),
+  '149': viaIconv('euc-kr', '\x1b$)C', (bytes) =>
+    double(bytes) && bytes[0]! >= 0xa1 && bytes[1]! >= 0xa1 ? bytes : null,
+  ),
   '58': viaIconv('gb2312', '\x1b$)A', double),
 };
 
@@ -78,7 +80,8 @@ export function encodeText(text: string, terms: readonly string[]): Buffer {
     const kept = active.encode(char);
     const next = kept ? active : available.find((candidate) => candidate.encode(char) !== null);
     const bytes = kept ?? next?.encode(char);
-    if (!next || !bytes) throw new Error(`generator: U+${char.codePointAt(0)!.toString(16)} is not in ${terms.join('\\')}`);
+    if (!next || !bytes)
+      throw new Error(`generator: U+${char.codePointAt(0)!.toString(16)} is not in ${terms.join('\\')}`);
     if (next !== active) out.push(next.escape);
     active = next;
     out.push(bytes);
@@ -97,8 +100,16 @@ function repertoire(term: string): Repertoire {
 
 /** Names fit for each character set; the first is the value of SpecificCharacterSet ('' for the default repertoire). */
 export const CHARACTER_SETS: Record<string, { terms: readonly string[]; names: readonly string[]; place: string }> = {
-  default: { terms: [], names: ['Adams^John Robert Quincy^^Rev.^B.A. M.Div.', 'Morrison-Jones^Susan^^^Ph.D.', 'Doe^Jane'], place: 'General Hospital' },
-  latin1: { terms: ['ISO_IR 100'], names: ['Äneas^Rüdiger', 'Buc^Jérôme', 'Muñoz^José', 'Ångström^Åsa'], place: 'Universitätsklinikum' },
+  default: {
+    terms: [],
+    names: ['Adams^John Robert Quincy^^Rev.^B.A. M.Div.', 'Morrison-Jones^Susan^^^Ph.D.', 'Doe^Jane'],
+    place: 'General Hospital',
+  },
+  latin1: {
+    terms: ['ISO_IR 100'],
+    names: ['Äneas^Rüdiger', 'Buc^Jérôme', 'Muñoz^José', 'Ångström^Åsa'],
+    place: 'Universitätsklinikum',
+  },
   latin2: { terms: ['ISO_IR 101'], names: ['Wałęsa^Łucja', 'Dvořák^Jiří', 'Kovács^Győző'], place: 'Městská nemocnice' },
   latin3: { terms: ['ISO_IR 109'], names: ['Ĉapek^Ĝojo', 'Borġ^Ċensa'], place: 'Malsanulejo ĉe la ŝoseo' },
   latin4: { terms: ['ISO_IR 110'], names: ['Bērziņš^Jānis', 'Šimkutė^Rūta'], place: 'Rīgas slimnīca' },
@@ -110,11 +121,31 @@ export const CHARACTER_SETS: Record<string, { terms: readonly string[]; names: r
   latin9: { terms: ['ISO_IR 203'], names: ['Œuvrard^Žofie', 'Löfgren^Šárka'], place: 'Hôpital du Sacré-Cœur' },
   thai: { terms: ['ISO_IR 166'], names: ['สมชาย^ใจดี', 'สุดา^รักไทย'], place: 'โรงพยาบาล' },
   katakana: { terms: ['ISO_IR 13'], names: ['ﾔﾏﾀﾞ^ﾀﾛｳ', 'ｽｽﾞｷ^ﾊﾅｺ'], place: 'ﾋﾞｮｳｲﾝ' },
-  japanese: { terms: ['', 'ISO 2022 IR 87'], names: ['Yamada^Tarou=山田^太郎=やまだ^たろう', 'Suzuki^Hanako=鈴木^花子=すずき^はなこ'], place: '大学病院' },
-  'japanese-katakana': { terms: ['ISO 2022 IR 13', 'ISO 2022 IR 87'], names: ['ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう'], place: '中央病院' },
-  korean: { terms: ['', 'ISO 2022 IR 149'], names: ['Hong^Gildong=洪^吉洞=홍^길동', 'Kim^Hee=金^喜=김^희'], place: '서울병원' },
-  'chinese-2022': { terms: ['', 'ISO 2022 IR 58'], names: ['Zhang^XiaoDong=张^小东=', 'Wang^Li=王^丽='], place: '人民医院' },
-  'multi-latin': { terms: ['ISO 2022 IR 100', 'ISO 2022 IR 144', 'ISO 2022 IR 126'], names: ['Müller^Анна', 'Weiß^Διονυσιος'], place: 'Klinik Москва' },
+  japanese: {
+    terms: ['', 'ISO 2022 IR 87'],
+    names: ['Yamada^Tarou=山田^太郎=やまだ^たろう', 'Suzuki^Hanako=鈴木^花子=すずき^はなこ'],
+    place: '大学病院',
+  },
+  'japanese-katakana': {
+    terms: ['ISO 2022 IR 13', 'ISO 2022 IR 87'],
+    names: ['ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう'],
+    place: '中央病院',
+  },
+  korean: {
+    terms: ['', 'ISO 2022 IR 149'],
+    names: ['Hong^Gildong=洪^吉洞=홍^길동', 'Kim^Hee=金^喜=김^희'],
+    place: '서울병원',
+  },
+  'chinese-2022': {
+    terms: ['', 'ISO 2022 IR 58'],
+    names: ['Zhang^XiaoDong=张^小东=', 'Wang^Li=王^丽='],
+    place: '人民医院',
+  },
+  'multi-latin': {
+    terms: ['ISO 2022 IR 100', 'ISO 2022 IR 144', 'ISO 2022 IR 126'],
+    names: ['Müller^Анна', 'Weiß^Διονυσιος'],
+    place: 'Klinik Москва',
+  },
   utf8: { terms: ['ISO_IR 192'], names: ['Wang^XiaoDong=王^小东=', 'Ólafsdóttir^Þórunn=👩^Ω='], place: 'Hôpital 病院' },
   gb18030: { terms: ['GB18030'], names: ['Wang^XiaoDong=王^小东=', 'Li^Ba=李^㐀='], place: '第一人民医院' },
   gbk: { terms: ['GBK'], names: ['Wang^XiaoDong=王^小東='], place: '第二人民医院' },

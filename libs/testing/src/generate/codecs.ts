@@ -5,9 +5,14 @@ import { TRANSFER_SYNTAXES, type TransferSyntaxInfo } from './transfer-syntaxes'
 
 type Codecs = typeof import('dcmjs-codecs');
 
-const LOSSY: Record<string, (codecs: Codecs, context: InstanceType<Codecs['Context']>) => InstanceType<Codecs['Context']>> = {
-  'jpeg-baseline': (codecs, context) => codecs.NativeCodecs.encodeJpeg(context, { lossy: true, quality: 90, sampleFactor: 0 }),
-  'jpeg-extended': (codecs, context) => codecs.NativeCodecs.encodeJpeg(context, { lossy: true, quality: 90, sampleFactor: 0 }),
+const LOSSY: Record<
+  string,
+  (codecs: Codecs, context: InstanceType<Codecs['Context']>) => InstanceType<Codecs['Context']>
+> = {
+  'jpeg-baseline': (codecs, context) =>
+    codecs.NativeCodecs.encodeJpeg(context, { lossy: true, quality: 90, sampleFactor: 0 }),
+  'jpeg-extended': (codecs, context) =>
+    codecs.NativeCodecs.encodeJpeg(context, { lossy: true, quality: 90, sampleFactor: 0 }),
   'jpeg-ls-near': (codecs, context) => codecs.NativeCodecs.encodeJpegLs(context, { lossy: true, allowedLossyError: 2 }),
   j2k: (codecs, context) => codecs.NativeCodecs.encodeJpeg2000(context, { lossy: true, rate: 10 }),
   htj2k: (codecs, context) => codecs.NativeCodecs.encodeHtJpeg2000(context, { lossy: true }),
@@ -31,8 +36,10 @@ function encode(codecs: Codecs, syntax: TransferSyntaxInfo, pixels: PixelPlan, f
     throw new Error(`generator: ${syntax.name} is written for 8-bit images only`);
   }
   // JPEG-LS knows no sign: an error of one level around zero would become one of 65535.
-  if (syntax.name === 'jpeg-ls-near' && pixels.signed) throw new Error('generator: near-lossless JPEG-LS is for unsigned images');
-  if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16) throw new Error(`generator: ${syntax.name} is for 8 and 16 bits`);
+  if (syntax.name === 'jpeg-ls-near' && pixels.signed)
+    throw new Error('generator: near-lossless JPEG-LS is for unsigned images');
+  if (pixels.bitsAllocated !== 8 && pixels.bitsAllocated !== 16)
+    throw new Error(`generator: ${syntax.name} is for 8 and 16 bits`);
   const context = new codecs.Context({
     width: pixels.columns,
     height: pixels.rows,

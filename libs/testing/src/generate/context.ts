@@ -56,9 +56,15 @@ export interface BuiltObject {
 
 export type KindBuilder = (context: InstanceContext) => BuiltObject;
 
-export function makeStudy(random: Random, seed: string | number, charset: string, overrides: Partial<StudyContext> = {}): StudyContext {
+export function makeStudy(
+  random: Random,
+  seed: string | number,
+  charset: string,
+  overrides: Partial<StudyContext> = {},
+): StudyContext {
   const set = CHARACTER_SETS[charset];
-  if (!set) throw new Error(`generator: character set not known: ${charset}; one of ${Object.keys(CHARACTER_SETS).join(', ')}`);
+  if (!set)
+    throw new Error(`generator: character set not known: ${charset}; one of ${Object.keys(CHARACTER_SETS).join(', ')}`);
   const birthYear = random.int(1930, 2015);
   const year = random.int(2018, 2025);
   return {

@@ -14,7 +14,11 @@ describe('generator', () => {
       const reader = new HeaderReader(instance.transferSyntaxUid);
       reader.push(instance.dataset());
       const result = reader.end();
-      expect([result.sopInstanceUid, result.studyInstanceUid, result.patientId]).toEqual([instance.sopInstanceUid, instance.studyInstanceUid, instance.patientId]);
+      expect([result.sopInstanceUid, result.studyInstanceUid, result.patientId]).toEqual([
+        instance.sopInstanceUid,
+        instance.studyInstanceUid,
+        instance.patientId,
+      ]);
       return result.sopClassUid;
     });
     expect(new Set(digests).size).toBe(1);
@@ -44,7 +48,9 @@ describe('generator', () => {
     const bytes = generateInstance({ rows: 16, columns: 16 }).dataset();
     const before = sha(bytes);
     expect(sha(mutateDataset(bytes, 5).bytes)).toBe(sha(mutateDataset(bytes, 5).bytes));
-    expect(new Set(Array.from({ length: 40 }, (_, seed) => sha(mutateDataset(bytes, seed).bytes))).size).toBeGreaterThan(30);
+    expect(
+      new Set(Array.from({ length: 40 }, (_, seed) => sha(mutateDataset(bytes, seed).bytes))).size,
+    ).toBeGreaterThan(30);
     expect(sha(bytes)).toBe(before);
   });
 });

@@ -114,10 +114,15 @@ export class GeneratedInstance {
   }
 
   /** Encapsulated pixel data (PS3.5 A.4): offset table item, fragments, delimiter. */
-  private *encapsulated(before: GenDataset, pixels: PixelPlan, layout: { undefinedLengths?: boolean }): Generator<Buffer> {
+  private *encapsulated(
+    before: GenDataset,
+    pixels: PixelPlan,
+    layout: { undefinedLengths?: boolean },
+  ): Generator<Buffer> {
     const table = this.options.offsetTable ?? 'basic';
     // The offsets come before the frames: with a table, all compressed frames are held; with none, one at a time.
-    const frames = table === 'empty' ? undefined : Array.from({ length: pixels.frames }, (_, i) => this.fragments(pixels, i));
+    const frames =
+      table === 'empty' ? undefined : Array.from({ length: pixels.frames }, (_, i) => this.fragments(pixels, i));
     const offsets: number[] = [];
     const lengths: number[] = [];
     let offset = 0;
@@ -174,11 +179,17 @@ function asCoded(header: GenDataset, pixels: PixelPlan, syntax: TransferSyntaxIn
   const out = header.clone();
   if (syntax.encapsulated && pixels.samplesPerPixel === 3) {
     if (syntax.name === 'rle') out.put({ PlanarConfiguration: 1 });
-    if (syntax.name === 'jpeg-baseline' || syntax.name === 'jpeg-extended') out.put({ PhotometricInterpretation: 'YBR_FULL_422' });
-    if (/j2k/.test(syntax.name)) out.put({ PhotometricInterpretation: /lossless/.test(syntax.name) ? 'YBR_RCT' : 'YBR_ICT' });
+    if (syntax.name === 'jpeg-baseline' || syntax.name === 'jpeg-extended')
+      out.put({ PhotometricInterpretation: 'YBR_FULL_422' });
+    if (/j2k/.test(syntax.name))
+      out.put({ PhotometricInterpretation: /lossless/.test(syntax.name) ? 'YBR_RCT' : 'YBR_ICT' });
   }
   if (syntax.lossy) {
-    const method = /j2k/.test(syntax.name) ? 'ISO_15444_1' : /jpeg-ls/.test(syntax.name) ? 'ISO_14495_1' : 'ISO_10918_1';
+    const method = /j2k/.test(syntax.name)
+      ? 'ISO_15444_1'
+      : /jpeg-ls/.test(syntax.name)
+        ? 'ISO_14495_1'
+        : 'ISO_10918_1';
     out.put({ LossyImageCompression: '01', LossyImageCompressionRatio: '10', LossyImageCompressionMethod: method });
   }
   return out;
@@ -216,7 +227,7 @@ export function writeInstance(path: string, instance: GeneratedInstance): number
   try {
     let total = 0;
     for (const chunk of instance.part10Chunks()) {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file, chunk, at);
+      for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
       total += chunk.length;
     }
     return total;

@@ -20,7 +20,8 @@ const u32 = (value: number): Buffer => {
   out.writeUInt32LE(value >>> 0);
   return out;
 };
-const explicitSq = (tag: number, length: number): Buffer => Buffer.concat([u16(tag >>> 16), u16(tag & 0xffff), Buffer.from('SQ\0\0'), u32(length)]);
+const explicitSq = (tag: number, length: number): Buffer =>
+  Buffer.concat([u16(tag >>> 16), u16(tag & 0xffff), Buffer.from('SQ\0\0'), u32(length)]);
 const item = (length: number): Buffer => Buffer.concat([u16(0xfffe), u16(0xe000), u32(length)]);
 
 /** Lengths that parsers get wrong. */
@@ -58,7 +59,8 @@ const MUTATIONS = [
     name: 'flip-bits',
     apply(bytes, random) {
       const out = Buffer.from(bytes);
-      for (let n = random.int(1, 16); n > 0 && out.length; n--) out[somewhere(out, random, 1)]! ^= 1 << random.int(0, 7);
+      for (let n = random.int(1, 16); n > 0 && out.length; n--)
+        out[somewhere(out, random, 1)]! ^= 1 << random.int(0, 7);
       return out;
     },
   },
@@ -103,7 +105,12 @@ const MUTATIONS = [
     apply(bytes, random) {
       const out = Buffer.from(bytes);
       const offsets = elementOffsets(out);
-      if (offsets.length) out.write(random.pick(['SQ', 'UN', 'OB', 'OW', 'ZZ', '\0\0', 'UT', 'AT', 'FD', 'PN']), random.pick(offsets) + 4, 'latin1');
+      if (offsets.length)
+        out.write(
+          random.pick(['SQ', 'UN', 'OB', 'OW', 'ZZ', '\0\0', 'UT', 'AT', 'FD', 'PN']),
+          random.pick(offsets) + 4,
+          'latin1',
+        );
       return out;
     },
   },
@@ -113,7 +120,9 @@ const MUTATIONS = [
       const out = Buffer.from(bytes);
       const offsets = elementOffsets(out);
       if (!offsets.length) return out;
-      const tags = [0xfffee000, 0xfffee00d, 0xfffee0dd, 0x7fe00010, 0x00020010, 0x00000000, 0xffffffff, 0xfffcfffc, 0x00080005];
+      const tags = [
+        0xfffee000, 0xfffee00d, 0xfffee0dd, 0x7fe00010, 0x00020010, 0x00000000, 0xffffffff, 0xfffcfffc, 0x00080005,
+      ];
       const at = random.pick(offsets);
       const tag = random.pick(tags);
       out.writeUInt16LE(tag >>> 16, at);
@@ -132,12 +141,28 @@ const MUTATIONS = [
   {
     name: 'length-bomb',
     apply(bytes, random) {
-      const bomb = Buffer.concat([u16(0x7fe0), u16(0x0010), Buffer.from('OW\0\0'), u32(random.pick([0xfffffffe, 0x7ffffffe, 0x40000000]))]);
+      const bomb = Buffer.concat([
+        u16(0x7fe0),
+        u16(0x0010),
+        Buffer.from('OW\0\0'),
+        u32(random.pick([0xfffffffe, 0x7ffffffe, 0x40000000])),
+      ]);
       return Buffer.concat([bytes.subarray(0, Math.min(bytes.length, 1500)), bomb, random.bytes(64)]);
     },
   },
-  { name: 'many-items', apply: (bytes, random) => Buffer.concat([explicitSq(0x00081140, 0xffffffff), Buffer.alloc(8 * random.pick([1000, 100_000]), item(0)), bytes]) },
-  { name: 'many-elements', apply: (bytes) => Buffer.concat([Buffer.alloc(8 * 50_000, Buffer.from([8, 0, 0x60, 0, 0x43, 0x53, 0, 0])), bytes]) },
+  {
+    name: 'many-items',
+    apply: (bytes, random) =>
+      Buffer.concat([
+        explicitSq(0x00081140, 0xffffffff),
+        Buffer.alloc(8 * random.pick([1000, 100_000]), item(0)),
+        bytes,
+      ]),
+  },
+  {
+    name: 'many-elements',
+    apply: (bytes) => Buffer.concat([Buffer.alloc(8 * 50_000, Buffer.from([8, 0, 0x60, 0, 0x43, 0x53, 0, 0])), bytes]),
+  },
   { name: 'deflate-bomb', apply: (_bytes, random) => deflateBomb(random.pick([1, 16, 64])) },
   { name: 'noise', apply: (bytes, random) => random.bytes(Math.min(bytes.length, random.int(0, 4096))) },
   {

@@ -5,7 +5,11 @@ import { generateInstance, type GenerateOptions } from './study';
 const P = '1.2.840.10008.1.2';
 
 function source(dataset: Buffer, transferSyntaxUid: string): InstanceSource {
-  return { transferSyntaxUid, datasetLength: dataset.length, read: (start, end) => Promise.resolve(dataset.subarray(start, end)) };
+  return {
+    transferSyntaxUid,
+    datasetLength: dataset.length,
+    read: (start, end) => Promise.resolve(dataset.subarray(start, end)),
+  };
 }
 
 function generated(options: GenerateOptions): InstanceSource {
@@ -25,7 +29,17 @@ const OBJECTS: [string, GenerateOptions][] = [
   ['frames', { kind: 'xa', rows: 32, columns: 32, frames: 5 }],
   ['signed', { kind: 'pt', rows: 30, columns: 30 }],
 ];
-const CODED = ['rle', 'deflated-image-frame', 'encapsulated-uncompressed', 'jpeg-lossless-14', 'jpeg-lossless', 'jpeg-ls', 'j2k-lossless', 'htj2k-lossless', 'htj2k-lossless-rpcl'];
+const CODED = [
+  'rle',
+  'deflated-image-frame',
+  'encapsulated-uncompressed',
+  'jpeg-lossless-14',
+  'jpeg-lossless',
+  'jpeg-ls',
+  'j2k-lossless',
+  'htj2k-lossless',
+  'htj2k-lossless-rpcl',
+];
 
 describe('transcodeDataset and pixelDigest', () => {
   const pool = new PixelPool({ size: 1 });
@@ -33,18 +47,21 @@ describe('transcodeDataset and pixelDigest', () => {
   beforeAll(() => prepareGenerator());
   afterAll(() => pool.close());
 
-  it.each(OBJECTS)('%s: decoded from every lossless coding to what was generated, byte for byte', async (_name, options) => {
-    const native = generated({ ...options, transferSyntax: 'explicit-le' });
-    const expected = await collect((await transcodeDataset(native, `${P}.1`, pool)).body);
-    const digest = await pixelDigest(native, pool);
-    for (const transferSyntax of CODED) {
-      const coded = generated({ ...options, transferSyntax });
-      expect([transferSyntax, await pixelDigest(coded, pool)]).toEqual([transferSyntax, digest]);
-      const result = await transcodeDataset(coded, `${P}.1`, pool);
-      const body = await collect(result.body);
-      expect([transferSyntax, body.length, body.equals(expected)]).toEqual([transferSyntax, result.length, true]);
-    }
-  });
+  it.each(OBJECTS)(
+    '%s: decoded from every lossless coding to what was generated, byte for byte',
+    async (_name, options) => {
+      const native = generated({ ...options, transferSyntax: 'explicit-le' });
+      const expected = await collect((await transcodeDataset(native, `${P}.1`, pool)).body);
+      const digest = await pixelDigest(native, pool);
+      for (const transferSyntax of CODED) {
+        const coded = generated({ ...options, transferSyntax });
+        expect([transferSyntax, await pixelDigest(coded, pool)]).toEqual([transferSyntax, digest]);
+        const result = await transcodeDataset(coded, `${P}.1`, pool);
+        const body = await collect(result.body);
+        expect([transferSyntax, body.length, body.equals(expected)]).toEqual([transferSyntax, result.length, true]);
+      }
+    },
+  );
 
   it.each(OBJECTS)('%s: encoded from native to every lossless coding, and back', async (_name, options) => {
     for (const from of ['explicit-le', 'implicit-le', 'explicit-be']) {
@@ -59,9 +76,20 @@ describe('transcodeDataset and pixelDigest', () => {
   });
 
   it('decodes to implicit little endian', async () => {
-    const result = await transcodeDataset(generated({ kind: 'xa', rows: 16, columns: 16, frames: 2, transferSyntax: 'jpeg-ls' }), P, pool);
+    const result = await transcodeDataset(
+      generated({ kind: 'xa', rows: 16, columns: 16, frames: 2, transferSyntax: 'jpeg-ls' }),
+      P,
+      pool,
+    );
     const body = await collect(result.body);
-    const expected = generateInstance({ seed: 3, kind: 'xa', rows: 16, columns: 16, frames: 2, transferSyntax: 'implicit-le' }).dataset();
+    const expected = generateInstance({
+      seed: 3,
+      kind: 'xa',
+      rows: 16,
+      columns: 16,
+      frames: 2,
+      transferSyntax: 'implicit-le',
+    }).dataset();
     expect(body.equals(expected)).toBe(true);
   });
 
@@ -69,6 +97,8 @@ describe('transcodeDataset and pixelDigest', () => {
     const coded = generated({ kind: 'ct', rows: 32, columns: 32, transferSyntax: 'j2k-lossless' });
     const bytes = await coded.read(0, coded.datasetLength);
     bytes.fill(0, bytes.length - 200, bytes.length - 8);
-    await expect(transcodeDataset(source(bytes, coded.transferSyntaxUid), `${P}.1`, pool)).rejects.toMatchObject({ name: 'PixelError' });
+    await expect(transcodeDataset(source(bytes, coded.transferSyntaxUid), `${P}.1`, pool)).rejects.toMatchObject({
+      name: 'PixelError',
+    });
   });
 });

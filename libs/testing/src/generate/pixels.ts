@@ -69,7 +69,13 @@ function anatomy(random: Random, z: number): Ellipse[] {
   ];
   for (let i = 0; i < 10; i++) {
     const level = 0.2 + random.float() * 0.2;
-    shapes.push({ x: 0.2 + random.float() * 0.6, y: 0.25 + random.float() * 0.5, rx: 0.008 + random.float() * 0.02, ry: 0.008 + random.float() * 0.02, level });
+    shapes.push({
+      x: 0.2 + random.float() * 0.6,
+      y: 0.25 + random.float() * 0.5,
+      rx: 0.008 + random.float() * 0.02,
+      ry: 0.008 + random.float() * 0.02,
+      level,
+    });
   }
   return shapes;
 }
@@ -106,7 +112,17 @@ export function noisyAnatomy(random: Random, options: PixelOptions): PixelPlan {
       const z = Math.min(1, (options.z ?? 0) + index * (options.dz ?? 0.01));
       const shapes = anatomy(base.fork(Math.round(z * 400)), z);
       const start = offsets.fork(index).next32();
-      fill(buffer, { rows, columns, samples, bitsAllocated, range, deviation, shapes, start, low: signed ? -Math.floor(range / 2) - 1 : 0 });
+      fill(buffer, {
+        rows,
+        columns,
+        samples,
+        bitsAllocated,
+        range,
+        deviation,
+        shapes,
+        start,
+        low: signed ? -Math.floor(range / 2) - 1 : 0,
+      });
       return buffer;
     },
   };

@@ -1,4 +1,11 @@
-import { makeStudy, type BuiltObject, type InstanceContext, type KindBuilder, type Reference, type StudyContext } from './context';
+import {
+  makeStudy,
+  type BuiltObject,
+  type InstanceContext,
+  type KindBuilder,
+  type Reference,
+  type StudyContext,
+} from './context';
 import { GeneratedInstance, type EncodingOptions } from './instance';
 import { Random } from './random';
 import { KINDS } from './kinds';
@@ -45,9 +52,17 @@ export function* generateArchive(
   const per = options.studiesPerPatient ?? 1;
   for (let n = 0; n < options.studies; n++) {
     const seed = `${options.seed ?? 1}:${n}`;
-    const owner = makeStudy(new Random(`${options.seed ?? 1}:patient:${Math.floor(n / per)}`), seed, options.charset ?? 'default');
+    const owner = makeStudy(
+      new Random(`${options.seed ?? 1}:patient:${Math.floor(n / per)}`),
+      seed,
+      options.charset ?? 'default',
+    );
     const { patientId, patientName, birthDate, sex, weight } = owner;
-    yield* generateStudy({ ...options, seed, study: { patientId, patientName, birthDate, sex, weight, ...options.study } });
+    yield* generateStudy({
+      ...options,
+      seed,
+      study: { patientId, patientName, birthDate, sex, weight, ...options.study },
+    });
   }
 }
 
@@ -88,5 +103,9 @@ function planStudy(options: GenerateOptions): { instance(index: number): Generat
 
 function madeUpReferences(random: Random): Reference[] {
   const seriesInstanceUid = random.uid();
-  return [0, 1].map(() => ({ sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: random.uid(), seriesInstanceUid }));
+  return [0, 1].map(() => ({
+    sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+    sopInstanceUid: random.uid(),
+    seriesInstanceUid,
+  }));
 }

@@ -9,7 +9,13 @@ export interface TransferSyntaxInfo {
   lossy: boolean;
 }
 
-const native = (uid: string, name: string, explicit = true, bigEndian = false, deflated = false): TransferSyntaxInfo => ({
+const native = (
+  uid: string,
+  name: string,
+  explicit = true,
+  bigEndian = false,
+  deflated = false,
+): TransferSyntaxInfo => ({
   uid,
   name,
   explicit,

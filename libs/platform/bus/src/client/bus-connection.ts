@@ -1,7 +1,13 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { HealthRegistry, Logger, SERVICE_NAME, TransientError, type ComponentHealth } from '@archipelago/platform-service';
+import {
+  HealthRegistry,
+  Logger,
+  SERVICE_NAME,
+  TransientError,
+  type ComponentHealth,
+} from '@archipelago/platform-service';
 import { busConfig, type BusConfig } from '../bus.config';
 
 const RECONNECT_WAIT_MS = 500;

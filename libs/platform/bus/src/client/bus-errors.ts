@@ -25,7 +25,9 @@ export function isTimeout(error: unknown): boolean {
 export function isMissing(error: unknown): boolean {
   if (isNoResponders(error)) return true;
   if (error instanceof JetStreamApiError) return error.code === 10014 || error.code === 10059;
-  return error instanceof Error && /stream not found|consumer not found|consumer deleted|stream deleted/i.test(error.message);
+  return (
+    error instanceof Error && /stream not found|consumer not found|consumer deleted|stream deleted/i.test(error.message)
+  );
 }
 
 export function toBusError(error: unknown): ArchipelagoError {
@@ -38,8 +40,13 @@ export function toBusError(error: unknown): ArchipelagoError {
       ? new PermanentError('bus-topology', `JetStream refused a stream or consumer (${error.code})`, options)
       : new TransientError('bus-jetstream', `JetStream said no (${error.code})`, options);
   }
-  if (error instanceof JetStreamError || error instanceof errors.ConnectionError || error instanceof errors.ClosedConnectionError
-    || error instanceof errors.RequestError || error instanceof errors.DrainingConnectionError) {
+  if (
+    error instanceof JetStreamError ||
+    error instanceof errors.ConnectionError ||
+    error instanceof errors.ClosedConnectionError ||
+    error instanceof errors.RequestError ||
+    error instanceof errors.DrainingConnectionError
+  ) {
     return new TransientError('bus-away', 'NATS cannot serve now', options);
   }
   return new BugError('bus', error instanceof Error ? error.message : 'unexpected error on the bus', options);

@@ -5,7 +5,13 @@ import { Logger, SITE, TransientError } from '@archipelago/platform-service';
 import { z } from 'zod';
 import { Limiter } from '../limiter';
 import {
-  decodeMessage, encodeMessage, partitionOf, type MessageMeta, type PayloadIn, type PayloadOf, type ReplyOf,
+  decodeMessage,
+  encodeMessage,
+  partitionOf,
+  type MessageMeta,
+  type PayloadIn,
+  type PayloadOf,
+  type ReplyOf,
 } from '../message';
 import { BusConnection } from './bus-connection';
 import { fromWireError, isMissing, toBusError } from './bus-errors';
@@ -74,7 +80,13 @@ export class Bus {
   }
 
   /** An already encoded message (outbox relay, replay of dead letters). */
-  async publishRaw(contract: StreamKey, subject: string, data: Uint8Array, id: string, timeoutMs = 5_000): Promise<PubAck> {
+  async publishRaw(
+    contract: StreamKey,
+    subject: string,
+    data: Uint8Array,
+    id: string,
+    timeoutMs = 5_000,
+  ): Promise<PubAck> {
     return this.window.run(async () => {
       const end = Date.now() + timeoutMs;
       const send = async (): Promise<PubAck> => {
@@ -139,15 +151,18 @@ export class Bus {
     // the client renews subscriptions after a reconnect; a new connection (the first, or after an auth change) needs a new one
     this.connection.onConnect(() => {
       if (ended || (current !== undefined && !current.isClosed())) return;
-      void this.connection.ready(1_000).then((connection) => {
-        if (ended) return;
-        current = connection.subscribe(subject, {
-          ...(at.queue === undefined ? {} : { queue: at.queue }),
-          callback: (error, message) => {
-            if (error === null) void this.deliver(contract, message.data, message.subject, handler);
-          },
-        });
-      }, () => undefined);
+      void this.connection.ready(1_000).then(
+        (connection) => {
+          if (ended) return;
+          current = connection.subscribe(subject, {
+            ...(at.queue === undefined ? {} : { queue: at.queue }),
+            callback: (error, message) => {
+              if (error === null) void this.deliver(contract, message.data, message.subject, handler);
+            },
+          });
+        },
+        () => undefined,
+      );
     });
     return {
       unsubscribe() {

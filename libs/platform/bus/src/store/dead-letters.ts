@@ -37,13 +37,18 @@ export class DeadLetters implements DeadLetterSink {
     metrics: MetricsRegistry,
   ) {
     this.stored = metrics.counter({
-      name: 'archipelago_dead_letters_total', help: 'Messages put into the dead letters', labelNames: ['consumer', 'code'],
+      name: 'archipelago_dead_letters_total',
+      help: 'Messages put into the dead letters',
+      labelNames: ['consumer', 'code'],
     });
     const open = metrics.gauge({
-      name: 'archipelago_dead_letters_open', help: 'Dead letters waiting for a decision',
+      name: 'archipelago_dead_letters_open',
+      help: 'Dead letters waiting for a decision',
       async collect() {
         try {
-          const { rows } = await database.query<{ n: string }>("SELECT count(*) AS n FROM dead_letter WHERE state = 'open'");
+          const { rows } = await database.query<{ n: string }>(
+            "SELECT count(*) AS n FROM dead_letter WHERE state = 'open'",
+          );
           open.set(Number(rows[0]?.n ?? 0));
         } catch {
           // the database is away: the last known value stays, and readiness says why
@@ -60,8 +65,15 @@ export class DeadLetters implements DeadLetterSink {
        DO UPDATE SET times = dead_letter.times + 1, last_at = clock_timestamp(), deliveries = excluded.deliveries,
                      stream_sequence = excluded.stream_sequence, code = excluded.code, reason = excluded.reason`,
       [
-        letter.consumer, letter.stream, letter.streamSequence, letter.subject, Buffer.from(letter.data),
-        createHash('sha256').update(letter.data).digest(), letter.deliveries, letter.kind, letter.code,
+        letter.consumer,
+        letter.stream,
+        letter.streamSequence,
+        letter.subject,
+        Buffer.from(letter.data),
+        createHash('sha256').update(letter.data).digest(),
+        letter.deliveries,
+        letter.kind,
+        letter.code,
         // a NUL would be refused by PostgreSQL, and the letter lost
         letter.reason.replaceAll('\0', '').slice(0, 2_000),
       ],
@@ -80,7 +92,8 @@ export class DeadLetters implements DeadLetterSink {
   /** The letter with its message. @throws PermanentError `dead-letter-unknown` */
   async show(id: string): Promise<DeadLetter & { data: Buffer }> {
     const { rows } = await this.database.query<DeadLetter & { data: Buffer }>(
-      `SELECT ${COLUMNS}, data FROM dead_letter WHERE id = $1`, [id],
+      `SELECT ${COLUMNS}, data FROM dead_letter WHERE id = $1`,
+      [id],
     );
     if (rows[0] === undefined) throw new PermanentError('dead-letter-unknown', `there is no dead letter ${id}`);
     return rows[0];
@@ -92,7 +105,8 @@ export class DeadLetters implements DeadLetterSink {
    */
   async replay(id: string): Promise<void> {
     const letter = await this.show(id);
-    if (letter.state !== 'open') throw new PermanentError('dead-letter-decided', `dead letter ${id} is ${letter.state}`);
+    if (letter.state !== 'open')
+      throw new PermanentError('dead-letter-decided', `dead letter ${id} is ${letter.state}`);
     const [kind, context] = letter.subject.split('.') as [Contract['kind'], string];
     // an id of its own: within two minutes the stream would take the event's own id for a duplicate and drop it
     const messageId = `dead-letter-${id}-${letter.replays + 1}-${Date.now()}`;
@@ -102,7 +116,8 @@ export class DeadLetters implements DeadLetterSink {
 
   async discard(id: string): Promise<void> {
     const letter = await this.show(id);
-    if (letter.state !== 'open') throw new PermanentError('dead-letter-decided', `dead letter ${id} is ${letter.state}`);
+    if (letter.state !== 'open')
+      throw new PermanentError('dead-letter-decided', `dead letter ${id} is ${letter.state}`);
     await this.decide(id, 'discarded');
   }
 

@@ -6,7 +6,8 @@ import type { SqlClient } from '@archipelago/platform-storage';
  */
 export async function claimInbox(client: SqlClient, consumer: string, eventId: string): Promise<boolean> {
   const { rowCount } = await client.query(
-    'INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [consumer, eventId],
+    'INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+    [consumer, eventId],
   );
   return rowCount === 1;
 }
@@ -27,7 +28,12 @@ export async function cleanInbox(client: SqlClient, limit = 10_000): Promise<num
  * Ids of published events of a stem (`evt.catalog.instance.stored.v1`) that have no inbox row of the consumer yet.
  * Empty is what "0 events without effect" means; recent ones may still be on their way.
  */
-export async function eventsWithoutEffect(client: SqlClient, consumer: string, stem: string, limit = 100): Promise<string[]> {
+export async function eventsWithoutEffect(
+  client: SqlClient,
+  consumer: string,
+  stem: string,
+  limit = 100,
+): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
     `SELECT o.id FROM outbox o
       WHERE starts_with(o.subject, $2 || '.')

@@ -48,9 +48,10 @@ export class Leases {
   }
 
   async release(lease: HeldLease): Promise<void> {
-    await this.database.query(
-      'UPDATE lease SET expires_at = clock_timestamp() WHERE name = $1 AND token = $2', [lease.name, lease.token],
-    );
+    await this.database.query('UPDATE lease SET expires_at = clock_timestamp() WHERE name = $1 AND token = $2', [
+      lease.name,
+      lease.token,
+    ]);
   }
 
   /**
@@ -82,7 +83,9 @@ export class Leases {
       return await work(lease, abort.signal);
     } finally {
       clearInterval(timer);
-      await this.release(lease).catch((error: unknown) => this.logger.warn('a lease runs out by itself', { lease: name, err: error }));
+      await this.release(lease).catch((error: unknown) =>
+        this.logger.warn('a lease runs out by itself', { lease: name, err: error }),
+      );
     }
   }
 }
@@ -92,6 +95,9 @@ export class Leases {
  * @throws TransientError `lease-lost` when another holder has come since
  */
 export async function assertLease(client: SqlClient, lease: HeldLease): Promise<void> {
-  const { rows } = await client.query<{ token: string }>('SELECT token FROM lease WHERE name = $1 FOR SHARE', [lease.name]);
-  if (rows[0]?.token !== lease.token) throw new TransientError('lease-lost', `the lease ${lease.name} has another holder`);
+  const { rows } = await client.query<{ token: string }>('SELECT token FROM lease WHERE name = $1 FOR SHARE', [
+    lease.name,
+  ]);
+  if (rows[0]?.token !== lease.token)
+    throw new TransientError('lease-lost', `the lease ${lease.name} has another holder`);
 }

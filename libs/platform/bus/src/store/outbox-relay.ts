@@ -43,10 +43,14 @@ export class OutboxRelay implements OnApplicationBootstrap, OnModuleDestroy {
     metrics: MetricsRegistry,
   ) {
     this.rowsGauge = metrics.gauge({ name: 'archipelago_outbox_lag_rows', help: 'Outbox rows not yet published' });
-    this.secondsGauge = metrics.gauge({ name: 'archipelago_outbox_lag_seconds', help: 'Age of the oldest unpublished row' });
+    this.secondsGauge = metrics.gauge({
+      name: 'archipelago_outbox_lag_seconds',
+      help: 'Age of the oldest unpublished row',
+    });
     this.published = metrics.counter({ name: 'archipelago_outbox_published_total', help: 'Outbox rows published' });
     this.republished = metrics.counter({
-      name: 'archipelago_outbox_republished_total', help: 'Rows published again because a stream lost them',
+      name: 'archipelago_outbox_republished_total',
+      help: 'Rows published again because a stream lost them',
     });
   }
 
@@ -98,22 +102,26 @@ export class OutboxRelay implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async publishBatch(): Promise<number> {
-    return this.database.withTransaction(async (client) => {
-      const { rows } = await client.query<OutboxRow>(
-        `SELECT seq, id, stream, subject, data FROM outbox WHERE published_at IS NULL
+    return this.database.withTransaction(
+      async (client) => {
+        const { rows } = await client.query<OutboxRow>(
+          `SELECT seq, id, stream, subject, data FROM outbox WHERE published_at IS NULL
           ORDER BY seq LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
-      );
-      if (rows.length === 0) return 0;
-      const results = await Promise.allSettled(rows.map((row) => this.publish(row)));
-      const done = rows.flatMap((row, i) => {
-        const result = results[i] as PromiseSettledResult<number>;
-        return result.status === 'fulfilled' ? [{ ...row, streamSeq: result.value }] : [];
-      });
-      await this.markPublished(client, done);
-      this.published.inc(done.length);
-      if (done.length === 0) throw new TransientError('outbox-unpublished', 'nothing of the outbox could be published');
-      return done.length === rows.length ? done.length : 0;
-    }, { retries: 0 });
+        );
+        if (rows.length === 0) return 0;
+        const results = await Promise.allSettled(rows.map((row) => this.publish(row)));
+        const done = rows.flatMap((row, i) => {
+          const result = results[i] as PromiseSettledResult<number>;
+          return result.status === 'fulfilled' ? [{ ...row, streamSeq: result.value }] : [];
+        });
+        await this.markPublished(client, done);
+        this.published.inc(done.length);
+        if (done.length === 0)
+          throw new TransientError('outbox-unpublished', 'nothing of the outbox could be published');
+        return done.length === rows.length ? done.length : 0;
+      },
+      { retries: 0 },
+    );
   }
 
   private async publish(row: OutboxRow): Promise<number> {
@@ -122,7 +130,10 @@ export class OutboxRelay implements OnApplicationBootstrap, OnModuleDestroy {
     return ack.seq;
   }
 
-  private async markPublished(client: SqlClient, rows: { seq: string; stream: string; streamSeq: number }[]): Promise<void> {
+  private async markPublished(
+    client: SqlClient,
+    rows: { seq: string; stream: string; streamSeq: number }[],
+  ): Promise<void> {
     if (rows.length === 0) return;
     await client.query(
       `UPDATE outbox o SET published_at = clock_timestamp(), stream_seq = p.stream_seq

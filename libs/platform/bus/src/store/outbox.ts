@@ -30,7 +30,9 @@ export async function writeOutbox(client: SqlClient, events: readonly OutboxEven
     const { id, data } = encodeMessage(event.contract, event.payload, event);
     columns.id.push(id);
     columns.stream.push(streamName(event.contract));
-    columns.subject.push(subjectFor(event.contract, event.partition ?? partitionOf(event.contract, event.payload), event.site));
+    columns.subject.push(
+      subjectFor(event.contract, event.partition ?? partitionOf(event.contract, event.payload), event.site),
+    );
     columns.data.push(data.toString('utf8'));
   }
   await client.query(

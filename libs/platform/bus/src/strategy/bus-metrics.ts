@@ -12,19 +12,29 @@ export class BusMetrics {
 
   constructor(registry: MetricsRegistry) {
     this.messages = registry.counter({
-      name: 'archipelago_bus_messages_total', help: 'Messages by consumer and outcome', labelNames: ['consumer', 'outcome'],
+      name: 'archipelago_bus_messages_total',
+      help: 'Messages by consumer and outcome',
+      labelNames: ['consumer', 'outcome'],
     });
     this.seconds = registry.histogram({
-      name: 'archipelago_bus_handle_seconds', help: 'Time to handle one message', labelNames: ['consumer'],
+      name: 'archipelago_bus_handle_seconds',
+      help: 'Time to handle one message',
+      labelNames: ['consumer'],
     });
     this.queries = registry.counter({
-      name: 'archipelago_bus_queries_total', help: 'Queries answered, by outcome', labelNames: ['contract', 'outcome'],
+      name: 'archipelago_bus_queries_total',
+      help: 'Queries answered, by outcome',
+      labelNames: ['contract', 'outcome'],
     });
     this.querySeconds = registry.histogram({
-      name: 'archipelago_bus_query_seconds', help: 'Time to answer one query', labelNames: ['contract'],
+      name: 'archipelago_bus_query_seconds',
+      help: 'Time to answer one query',
+      labelNames: ['contract'],
     });
     this.lag = registry.gauge({
-      name: 'archipelago_bus_consumer_lag', help: 'Messages not yet acknowledged', labelNames: ['consumer'],
+      name: 'archipelago_bus_consumer_lag',
+      help: 'Messages not yet acknowledged',
+      labelNames: ['consumer'],
     });
   }
 

@@ -2,7 +2,13 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import { subjectFilter, subjectStem, type Contract } from '@archipelago/contracts';
 import {
-  BugError, HealthRegistry, isTransient, Logger, SERVICE_NAME, TransportRegistry, type ComponentHealth,
+  BugError,
+  HealthRegistry,
+  isTransient,
+  Logger,
+  SERVICE_NAME,
+  TransportRegistry,
+  type ComponentHealth,
 } from '@archipelago/platform-service';
 import { lastValueFrom } from 'rxjs';
 import { busConfig, type BusConfig } from '../bus.config';
@@ -63,7 +69,12 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   }
 
   /** Keeps every registration, where Nest would silently chain or replace: two handlers of one message are a mistake. */
-  override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false, extras: Record<string, unknown> = {}): void {
+  override addHandler(
+    pattern: unknown,
+    callback: MessageHandler,
+    isEventHandler = false,
+    extras: Record<string, unknown> = {},
+  ): void {
     super.addHandler(pattern, callback, isEventHandler, extras);
     this.registrations.push({
       pattern: String(pattern),
@@ -134,11 +145,17 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     }
   }
 
-  private addOrdered(handler: MessageHandler<unknown, BusContext>, contract: Contract, event: EventHandlerOptions, name: string): void {
+  private addOrdered(
+    handler: MessageHandler<unknown, BusContext>,
+    contract: Contract,
+    event: EventHandlerOptions,
+    name: string,
+  ): void {
     if (this.leases === undefined) throw new BugError('bus', 'ordered handlers need BusStoreModule');
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const filter = `${subjectStem(contract)}.${partition}.*`;
-      const make = (): EventConsumer => this.makeConsumer(handler, contract, event, name, `${name}-p${partition}`, filter, 1);
+      const make = (): EventConsumer =>
+        this.makeConsumer(handler, contract, event, name, `${name}-p${partition}`, filter, 1);
       this.ordered.push(new OrderedRunner(`consumer:${name}:${partition}`, this.leases, make, this.log));
     }
   }
@@ -161,14 +178,20 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     };
     const consumer = new EventConsumer(
       {
-        contract, spec, name, concurrency,
+        contract,
+        spec,
+        name,
+        concurrency,
         maxDeliveries: event.maxDeliveries ?? 60,
         handle: async (payload, context) => {
           await lastValueFrom(this.transformToObservable(await handler(payload, context)), { defaultValue: undefined });
         },
       },
       {
-        connection: this.connection, topology: this.topology, metrics: this.metrics, logger: this.log,
+        connection: this.connection,
+        topology: this.topology,
+        metrics: this.metrics,
+        logger: this.log,
         deadLetters: this.deadLetters as DeadLetterSink,
       },
     );
@@ -185,7 +208,9 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
           concurrency: query.concurrency ?? 64,
           queue: query.queue ?? 512,
           handle: async (payload, context) =>
-            lastValueFrom(this.transformToObservable(await handler(payload, context)) as never, { defaultValue: undefined }),
+            lastValueFrom(this.transformToObservable(await handler(payload, context)) as never, {
+              defaultValue: undefined,
+            }),
         },
         this.metrics,
         this.log,

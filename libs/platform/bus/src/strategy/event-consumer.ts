@@ -74,7 +74,10 @@ export class EventConsumer {
     this.stopped = true;
     this.wake?.();
     this.messages?.stop();
-    await Promise.race([Promise.all([...this.atWork]), new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
+    await Promise.race([
+      Promise.all([...this.atWork]),
+      new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref()),
+    ]);
   }
 
   private pause(ms: number): Promise<void> {

@@ -56,7 +56,9 @@ export class QueryResponder {
     try {
       if (this.slots.queued >= this.options.queue) throw new TransientError('busy', 'too many queries are waiting');
       const { payload, meta } = decodeMessage(contract, message.data, message.subject);
-      const result = await this.slots.run(() => this.options.handle(payload, new BusContext(meta, 1, this.options.group)));
+      const result = await this.slots.run(() =>
+        this.options.handle(payload, new BusContext(meta, 1, this.options.group)),
+      );
       reply = this.encode(result);
     } catch (thrown) {
       const error = classifyError(thrown);

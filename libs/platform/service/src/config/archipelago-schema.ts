@@ -31,7 +31,11 @@ const Host = z
   .max(253)
   .regex(/^[A-Za-z0-9._:-]+$/, 'a host name or an IP address');
 const Port = z.int().min(1).max(65_535);
-const Issuer = z.string().min(1).max(64).regex(/^[^\\\p{Cc}]+$/u, 'no backslash or control characters');
+const Issuer = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\\\p{Cc}]+$/u, 'no backslash or control characters');
 
 /** One address, or a network in CIDR notation. */
 const AddressRange = z.string().refine((value) => {
@@ -96,7 +100,11 @@ export const TlsSchema = z.strictObject({
   port: Port.default(2762),
 });
 
-function unique(items: { key: string; path: (string | number)[] }[], what: string, context: z.core.$RefinementCtx): void {
+function unique(
+  items: { key: string; path: (string | number)[] }[],
+  what: string,
+  context: z.core.$RefinementCtx,
+): void {
   const seen = new Set<string>();
   for (const { key, path } of items) {
     if (seen.has(key)) context.addIssue({ code: 'custom', path, message: `${what} is given twice` });
@@ -120,20 +128,42 @@ export const ArchipelagoConfigSchema = z
      * dictionary, by keyword; sequences and bulk data are refused at the start.
      */
     queryAttributes: z
-      .array(z.strictObject({ keyword: z.string().min(1).max(64), level: z.enum(['PATIENT', 'STUDY', 'SERIES', 'IMAGE']) }))
+      .array(
+        z.strictObject({ keyword: z.string().min(1).max(64), level: z.enum(['PATIENT', 'STUDY', 'SERIES', 'IMAGE']) }),
+      )
       .max(200)
       .default([]),
     /** PatientIDs that name nobody: they form one identity per study. */
     sharedPatientIds: z.array(z.string().max(64)).default(['UNKNOWN', '0000']),
   })
   .superRefine((config, context) => {
-    unique(config.aes.map((a, i) => ({ key: a.aeTitle, path: ['aes', i, 'aeTitle'] })), 'this AE title', context);
-    unique(config.peers.map((p, i) => ({ key: p.aeTitle, path: ['peers', i, 'aeTitle'] })), 'this peer', context);
-    unique(config.archives.map((a, i) => ({ key: a.name, path: ['archives', i, 'name'] })), 'this archive', context);
-    unique(config.queryAttributes.map((a, i) => ({ key: a.keyword, path: ['queryAttributes', i, 'keyword'] })), 'this attribute', context);
+    unique(
+      config.aes.map((a, i) => ({ key: a.aeTitle, path: ['aes', i, 'aeTitle'] })),
+      'this AE title',
+      context,
+    );
+    unique(
+      config.peers.map((p, i) => ({ key: p.aeTitle, path: ['peers', i, 'aeTitle'] })),
+      'this peer',
+      context,
+    );
+    unique(
+      config.archives.map((a, i) => ({ key: a.name, path: ['archives', i, 'name'] })),
+      'this archive',
+      context,
+    );
+    unique(
+      config.queryAttributes.map((a, i) => ({ key: a.keyword, path: ['queryAttributes', i, 'keyword'] })),
+      'this attribute',
+      context,
+    );
     config.peers.forEach((peer, i) => {
       if ((peer.host === undefined) !== (peer.port === undefined)) {
-        context.addIssue({ code: 'custom', path: ['peers', i], message: 'host and port are given together or not at all' });
+        context.addIssue({
+          code: 'custom',
+          path: ['peers', i],
+          message: 'host and port are given together or not at all',
+        });
       }
     });
     if (config.tls?.requireClientCertificate === true && config.tls.ca === undefined) {

@@ -1,9 +1,18 @@
 import { Module } from '@nestjs/common';
 import { z } from 'zod';
-import { checkConfig, ConfigError, defineConfig, envBoolean, envInteger, isAeTitle, parseArchipelagoConfig } from '../index';
+import {
+  checkConfig,
+  ConfigError,
+  defineConfig,
+  envBoolean,
+  envInteger,
+  isAeTitle,
+  parseArchipelagoConfig,
+} from '../index';
 
 const first = defineConfig('first', z.object({ url: z.string('where it is'), size: envInteger(1, 9).default(3) }), {
-  url: 'PROBE_URL', size: 'PROBE_SIZE',
+  url: 'PROBE_URL',
+  size: 'PROBE_SIZE',
 });
 const second = defineConfig('second', z.object({ on: envBoolean() }), { on: 'PROBE_ON' });
 
@@ -31,7 +40,10 @@ describe('configuration', () => {
 
   it('lists the mistakes of all modules at once', async () => {
     process.env['PROBE_SIZE'] = '10';
-    const error = await checkConfig(OuterModule).then(() => null, (e: unknown) => e as ConfigError);
+    const error = await checkConfig(OuterModule).then(
+      () => null,
+      (e: unknown) => e as ConfigError,
+    );
     delete process.env['PROBE_SIZE'];
     expect(error?.mistakes.map((m) => m.where).sort()).toEqual(['PROBE_ON', 'PROBE_SIZE', 'PROBE_URL']);
   });

@@ -31,7 +31,10 @@ function keyOffset(document: Document, path: readonly PropertyKey[], key: string
 }
 
 function describe(path: readonly PropertyKey[]): string {
-  return path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('').replace(/^\./, '');
+  return path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
 }
 
 function mistakesOf(issue: z.core.$ZodIssue, document: Document): { offset: number; message: string }[] {
@@ -42,7 +45,9 @@ function mistakesOf(issue: z.core.$ZodIssue, document: Document): { offset: numb
     }));
   }
   const name = describe(issue.path);
-  return [{ offset: offsetOf(document, issue.path), message: name === '' ? issue.message : `${name}: ${issue.message}` }];
+  return [
+    { offset: offsetOf(document, issue.path), message: name === '' ? issue.message : `${name}: ${issue.message}` },
+  ];
 }
 
 /**
@@ -78,7 +83,9 @@ export function loadArchipelagoConfig(environment: NodeJS.ProcessEnv = process.e
     if (statSync(path).size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES} bytes`);
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError([{ where: 'ARCHIPELAGO_CONFIG', message: `cannot read ${path}: ${(error as Error).message}` }]);
+    throw new ConfigError([
+      { where: 'ARCHIPELAGO_CONFIG', message: `cannot read ${path}: ${(error as Error).message}` },
+    ]);
   }
   return parseArchipelagoConfig(text, basename(path));
 }

@@ -49,7 +49,10 @@ export class HealthRegistry {
     let timer: NodeJS.Timeout | undefined;
     try {
       const late = new Promise<ComponentHealth>((resolve) => {
-        timer = setTimeout(() => resolve({ status: 'down', reason: 'the check did not answer in time' }), CHECK_TIMEOUT_MS);
+        timer = setTimeout(
+          () => resolve({ status: 'down', reason: 'the check did not answer in time' }),
+          CHECK_TIMEOUT_MS,
+        );
       });
       return await Promise.race([Promise.resolve().then(check), late]);
     } catch (error) {

@@ -1,7 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import {
-  collectDefaultMetrics, Counter, Gauge, Histogram, Registry,
-  type CounterConfiguration, type GaugeConfiguration, type HistogramConfiguration,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  type CounterConfiguration,
+  type GaugeConfiguration,
+  type HistogramConfiguration,
 } from 'prom-client';
 
 /** Latency buckets in seconds, 1 ms to 60 s. */

@@ -9,7 +9,14 @@ function capture(log: (logger: Logger) => void): Record<string, unknown> & { raw
 describe('logs', () => {
   it('keep allowed fields and leave out the rest, counted', () => {
     const line = capture((logger) => logger.info('stored', { packId: 'p', PatientName: 'Doe^Jane', entries: 3 }));
-    expect(line).toMatchObject({ service: 'probe', level: 'info', msg: 'stored', packId: 'p', entries: 3, fieldsLeftOut: 1 });
+    expect(line).toMatchObject({
+      service: 'probe',
+      level: 'info',
+      msg: 'stored',
+      packId: 'p',
+      entries: 3,
+      fieldsLeftOut: 1,
+    });
     expect(line.raw).not.toContain('Doe');
   });
 
@@ -19,7 +26,9 @@ describe('logs', () => {
     expect(line.raw).not.toMatch(/12345|Doe/);
     expect(line.raw).toContain('duplicate key');
     expect(capture((logger) => logger.error(error)).raw).not.toMatch(/12345|Doe/);
-    expect(capture((logger) => logger.error('x', { err: new PermanentError('c', 'our own words') })).raw).toContain('our own words');
+    expect(capture((logger) => logger.error('x', { err: new PermanentError('c', 'our own words') })).raw).toContain(
+      'our own words',
+    );
   });
 
   it('stay one line', () => {
@@ -32,13 +41,25 @@ describe('errors', () => {
   it('are sorted into three classes', () => {
     expect(classifyError(new TransientError('a', 'b')).kind).toBe('transient');
     expect(classifyError(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })).kind).toBe('transient');
-    expect(classifyError(Object.assign(new Error('x'), { kind: 'permanent', code: 'dataset' }))).toMatchObject({ kind: 'permanent', code: 'dataset' });
+    expect(classifyError(Object.assign(new Error('x'), { kind: 'permanent', code: 'dataset' }))).toMatchObject({
+      kind: 'permanent',
+      code: 'dataset',
+    });
     expect(classifyError(new TypeError('x')).kind).toBe('bug');
     expect(classifyError('x').kind).toBe('bug');
   });
 
   it('become problems, bugs without detail', () => {
-    expect(toProblem(new TransientError('away', 'no database'))).toMatchObject({ status: 503, code: 'away', detail: 'no database' });
-    expect(toProblem(new Error('Key (patient_id)=(1)'))).toEqual({ type: 'about:blank', title: 'Internal Server Error', status: 500, code: 'unexpected' });
+    expect(toProblem(new TransientError('away', 'no database'))).toMatchObject({
+      status: 503,
+      code: 'away',
+      detail: 'no database',
+    });
+    expect(toProblem(new Error('Key (patient_id)=(1)'))).toEqual({
+      type: 'about:blank',
+      title: 'Internal Server Error',
+      status: 500,
+      code: 'unexpected',
+    });
   });
 });

@@ -7,14 +7,89 @@ import { ArchipelagoError, errorCode } from '../errors';
  * passed along with an object. Ids and digests of ours, counts, durations, protocol codes and AE titles only.
  */
 const ALLOWED_FIELDS = new Set([
-  'service', 'context', 'event', 'code', 'kind', 'reason', 'err', 'status', 'outcome', 'state', 'attempt', 'attempts',
-  'packId', 'edgeId', 'site', 'store', 'key', 'bytes', 'entries', 'instances', 'duplicates', 'differences', 'count',
-  'milliseconds', 'seconds', 'ms', 'associationId', 'callingAeTitle', 'calledAeTitle', 'remoteAddress', 'remotePort',
-  'host', 'port', 'url', 'pid', 'subject', 'stream', 'consumer', 'sequence', 'messageId', 'eventId', 'trace', 'contract',
-  'lease', 'token', 'migration', 'component', 'signal', 'exitCode', 'version', 'sopClassUid', 'transferSyntaxUid',
-  'presentationContextId', 'commandField', 'pduType', 'abortSource', 'abortReason', 'rejectReason', 'path', 'segment',
-  'studyId', 'seriesId', 'instanceId', 'revision', 'free', 'total', 'queue', 'pending', 'lag', 'child', 'peer', 'archive',
-  'method', 'route', 'missing', 'damaged', 'unknown', 'verified', 'requested', 'remaining', 'completed', 'failed', 'warning',
+  'service',
+  'context',
+  'event',
+  'code',
+  'kind',
+  'reason',
+  'err',
+  'status',
+  'outcome',
+  'state',
+  'attempt',
+  'attempts',
+  'packId',
+  'edgeId',
+  'site',
+  'store',
+  'key',
+  'bytes',
+  'entries',
+  'instances',
+  'duplicates',
+  'differences',
+  'count',
+  'milliseconds',
+  'seconds',
+  'ms',
+  'associationId',
+  'callingAeTitle',
+  'calledAeTitle',
+  'remoteAddress',
+  'remotePort',
+  'host',
+  'port',
+  'url',
+  'pid',
+  'subject',
+  'stream',
+  'consumer',
+  'sequence',
+  'messageId',
+  'eventId',
+  'trace',
+  'contract',
+  'lease',
+  'token',
+  'migration',
+  'component',
+  'signal',
+  'exitCode',
+  'version',
+  'sopClassUid',
+  'transferSyntaxUid',
+  'presentationContextId',
+  'commandField',
+  'pduType',
+  'abortSource',
+  'abortReason',
+  'rejectReason',
+  'path',
+  'segment',
+  'studyId',
+  'seriesId',
+  'instanceId',
+  'revision',
+  'free',
+  'total',
+  'queue',
+  'pending',
+  'lag',
+  'child',
+  'peer',
+  'archive',
+  'method',
+  'route',
+  'missing',
+  'damaged',
+  'unknown',
+  'verified',
+  'requested',
+  'remaining',
+  'completed',
+  'failed',
+  'warning',
 ]);
 
 const MAX_TEXT = 512;
@@ -39,7 +114,10 @@ function describeError(error: unknown, depth = 0): Record<string, unknown> {
     code: errorCode(error),
     message: own ? bounded(error.message) : scrub(error.message),
     // where it happened, without the message that V8 puts before the frames
-    stack: frames.slice(0, 12).map((line) => line.trim()).join(' | '),
+    stack: frames
+      .slice(0, 12)
+      .map((line) => line.trim())
+      .join(' | '),
     ...(error.cause !== undefined && depth < 3 ? { cause: describeError(error.cause, depth + 1) } : {}),
   };
 }
@@ -111,7 +189,11 @@ export class Logger implements LoggerService {
   }
 
   /** Nest calls with (message, [stack], context); our code with (message, fields). */
-  private write(level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: unknown, rest: unknown[]): void {
+  private write(
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal',
+    message: unknown,
+    rest: unknown[],
+  ): void {
     if (!this.pino.isLevelEnabled(level)) return;
     const fields: LogFields = {};
     for (const item of rest) {

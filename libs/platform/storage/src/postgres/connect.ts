@@ -9,7 +9,11 @@ import type { SqlClient } from './sql-client';
 const MIGRATION_LOCK = '0x6172636869706c';
 const LOCK_KEY = BigInt(MIGRATION_LOCK).toString();
 
-export function makeDataSource(config: DatabaseConfig, parts: SchemaPart[], onPoolError: (error: Error) => void): DataSource {
+export function makeDataSource(
+  config: DatabaseConfig,
+  parts: SchemaPart[],
+  onPoolError: (error: Error) => void,
+): DataSource {
   return new DataSource({
     type: 'postgres',
     url: config.url,
@@ -41,7 +45,8 @@ const DURABILITY = ['fsync', 'synchronous_commit', 'full_page_writes'] as const;
 /** Names of the durability settings that are off for this connection; empty when all is well. */
 export async function unsafeSettings(client: SqlClient): Promise<string[]> {
   const { rows } = await client.query<{ name: string; setting: string }>(
-    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)', [[...DURABILITY]],
+    'SELECT name, setting FROM pg_settings WHERE name = ANY($1)',
+    [[...DURABILITY]],
   );
   const off = rows.filter((row) => row.setting === 'off').map((row) => row.name);
   const absent = DURABILITY.filter((name) => !rows.some((row) => row.name === name));
@@ -64,7 +69,9 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
   await runner.connect();
   try {
     for (;;) {
-      const rows = (await runner.query('SELECT pg_try_advisory_lock($1) AS locked', [LOCK_KEY])) as { locked: boolean }[];
+      const rows = (await runner.query('SELECT pg_try_advisory_lock($1) AS locked', [LOCK_KEY])) as {
+        locked: boolean;
+      }[];
       if (rows[0]?.locked === true) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

@@ -1,5 +1,10 @@
 import {
-  ArchipelagoError, BugError, classifyError, errorCode, PermanentError, TransientError,
+  ArchipelagoError,
+  BugError,
+  classifyError,
+  errorCode,
+  PermanentError,
+  TransientError,
 } from '@archipelago/platform-service';
 
 /** SQLSTATE classes (PostgreSQL documentation, appendix A) of failures that pass by themselves. */
@@ -35,14 +40,17 @@ export function toDatabaseError(error: unknown): ArchipelagoError {
     if (isConnectionLost(error)) return new TransientError('database-away', 'PostgreSQL cannot be reached', options);
     return classifyError(error);
   }
-  if (RETRY_STATES.has(state)) return new TransientError('database-conflict', `PostgreSQL ${state}: concurrent change`, options);
+  if (RETRY_STATES.has(state))
+    return new TransientError('database-conflict', `PostgreSQL ${state}: concurrent change`, options);
   if (state === '57014') return new TransientError('database-timeout', 'a statement took too long', options);
   if (TRANSIENT_CLASSES.has(state.slice(0, 2))) {
     return new TransientError('database-away', `PostgreSQL ${state}: cannot serve now`, options);
   }
   // a cold standby, a restart into recovery
   if (state === '25006') return new TransientError('database-read-only', 'PostgreSQL is read-only now', options);
-  if (state.startsWith('22')) return new PermanentError('database-data', `PostgreSQL ${state}: a value does not fit`, options);
-  if (state.startsWith('23')) return new PermanentError('database-integrity', `PostgreSQL ${state}: a constraint says no`, options);
+  if (state.startsWith('22'))
+    return new PermanentError('database-data', `PostgreSQL ${state}: a value does not fit`, options);
+  if (state.startsWith('23'))
+    return new PermanentError('database-integrity', `PostgreSQL ${state}: a constraint says no`, options);
   return new BugError('database-statement', `PostgreSQL ${state}`, options);
 }

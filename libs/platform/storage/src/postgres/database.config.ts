@@ -4,7 +4,9 @@ import { defineConfig, envInteger, type ConfigOf } from '@archipelago/platform-s
 export const databaseConfig = defineConfig(
   'database',
   z.object({
-    url: z.string('the PostgreSQL to use: postgres://user:password@host:port/database').regex(/^postgres(ql)?:\/\/\S+$/, 'expected postgres://user:password@host:port/database'),
+    url: z
+      .string('the PostgreSQL to use: postgres://user:password@host:port/database')
+      .regex(/^postgres(ql)?:\/\/\S+$/, 'expected postgres://user:password@host:port/database'),
     poolSize: envInteger(2, 200).default(10),
     /** A statement that takes longer is cancelled and counts as a transient failure. */
     statementTimeoutMs: envInteger(100, 3_600_000).default(30_000),

@@ -75,7 +75,11 @@ export class Database {
     }
   }
 
-  private async transact<T>(client: SqlClient, work: (client: SqlClient) => Promise<T>, options: TransactionOptions): Promise<T> {
+  private async transact<T>(
+    client: SqlClient,
+    work: (client: SqlClient) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
     const mode = `${options.isolation ?? 'READ COMMITTED'}${options.readOnly === true ? ' READ ONLY' : ''}`;
     await client.query(`BEGIN ISOLATION LEVEL ${mode}`);
     let result: T;

@@ -1,4 +1,11 @@
-import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  Global,
+  Inject,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { HealthRegistry, Logger, MetricsRegistry } from '@archipelago/platform-service';
 import { connectAndMigrate, makeDataSource } from './connect';
@@ -19,7 +26,8 @@ import { registerSchema, schemaParts, type SchemaPart } from './schema-registry'
       inject: [databaseConfig.KEY, Logger],
       useFactory: (config: DatabaseConfig, logger: Logger) =>
         connectAndMigrate(
-          () => makeDataSource(config, schemaParts(), (error) => logger.warn('database connection lost', { err: error })),
+          () =>
+            makeDataSource(config, schemaParts(), (error) => logger.warn('database connection lost', { err: error })),
           logger,
         ),
     },

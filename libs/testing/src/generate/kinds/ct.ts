@@ -11,7 +11,13 @@ export function buildCt(context: InstanceContext): BuiltObject {
   const spacing = 360 / Math.max(rows, columns);
   const thickness = 1.25;
   const z = -(index * thickness);
-  const pixels = noisyAnatomy(context.random, { rows, columns, z: count > 1 ? index / (count - 1) : 0.5, noise: 14, bitsStored: 12 });
+  const pixels = noisyAnatomy(context.random, {
+    rows,
+    columns,
+    z: count > 1 ? index / (count - 1) : 0.5,
+    noise: 14,
+    bitsStored: 12,
+  });
   const header = commonModules(context, CT_IMAGE_STORAGE, 'CT');
   header.put(imagePixelModule(pixels)).put({
     ImageType: ['ORIGINAL', 'PRIMARY', 'AXIAL', 'CT_SOM5 SPI'],
@@ -83,7 +89,9 @@ export function buildCt(context: InstanceContext): BuiltObject {
     PerformedProcedureStepStartTime: study.studyTime,
     PerformedProcedureStepID: `PPS${study.studyId}`,
     PerformedProcedureStepDescription: study.description,
-    RequestAttributesSequence: [{ RequestedProcedureID: `RP${study.studyId}`, ScheduledProcedureStepID: `SPS${study.studyId}` }],
+    RequestAttributesSequence: [
+      { RequestedProcedureID: `RP${study.studyId}`, ScheduledProcedureStepID: `SPS${study.studyId}` },
+    ],
     CommentsOnThePerformedProcedureStep: '',
   });
   addPrivate(context, header);

@@ -3,38 +3,69 @@ import { GenDataset, type Attributes } from '../dataset';
 
 const STORAGE = '1.2.840.10008.5.1.4.1.1';
 
-const text = (name: Attributes[], value: string): Attributes => ({ RelationshipType: 'CONTAINS', ValueType: 'TEXT', ConceptNameCodeSequence: name, TextValue: value });
+const text = (name: Attributes[], value: string): Attributes => ({
+  RelationshipType: 'CONTAINS',
+  ValueType: 'TEXT',
+  ConceptNameCodeSequence: name,
+  TextValue: value,
+});
 const container = (name: Attributes[], items: Attributes[]): Attributes => ({
-  RelationshipType: 'CONTAINS', ValueType: 'CONTAINER', ConceptNameCodeSequence: name, ContinuityOfContent: 'SEPARATE', ContentSequence: items,
+  RelationshipType: 'CONTAINS',
+  ValueType: 'CONTAINER',
+  ConceptNameCodeSequence: name,
+  ContinuityOfContent: 'SEPARATE',
+  ContentSequence: items,
 });
 
 function evidence(context: InstanceContext): Attributes[] {
-  return [{
-    StudyInstanceUID: context.study.studyInstanceUid,
-    ReferencedSeriesSequence: [{
-      SeriesInstanceUID: context.references[0]!.seriesInstanceUid,
-      ReferencedSOPSequence: context.references.map((each) => ({ ReferencedSOPClassUID: each.sopClassUid, ReferencedSOPInstanceUID: each.sopInstanceUid })),
-    }],
-  }];
+  return [
+    {
+      StudyInstanceUID: context.study.studyInstanceUid,
+      ReferencedSeriesSequence: [
+        {
+          SeriesInstanceUID: context.references[0]!.seriesInstanceUid,
+          ReferencedSOPSequence: context.references.map((each) => ({
+            ReferencedSOPClassUID: each.sopClassUid,
+            ReferencedSOPInstanceUID: each.sopInstanceUid,
+          })),
+        },
+      ],
+    },
+  ];
 }
 
 function images(context: InstanceContext): Attributes[] {
   return context.references.map((each) => ({
-    RelationshipType: 'CONTAINS', ValueType: 'IMAGE',
+    RelationshipType: 'CONTAINS',
+    ValueType: 'IMAGE',
     ReferencedSOPSequence: [{ ReferencedSOPClassUID: each.sopClassUid, ReferencedSOPInstanceUID: each.sopInstanceUid }],
   }));
 }
 
-function document(context: InstanceContext, sopClass: string, modality: string, title: Attributes[], content: Attributes[]): GenDataset {
+function document(
+  context: InstanceContext,
+  sopClass: string,
+  modality: string,
+  title: Attributes[],
+  content: Attributes[],
+): GenDataset {
   return commonModules(context, `${STORAGE}.${sopClass}`, modality).put({
-    ReferencedPerformedProcedureStepSequence: [], CompletionFlag: 'COMPLETE', VerificationFlag: 'UNVERIFIED', PerformedProcedureCodeSequence: [],
-    ValueType: 'CONTAINER', ConceptNameCodeSequence: title, ContinuityOfContent: 'SEPARATE', ContentSequence: content,
+    ReferencedPerformedProcedureStepSequence: [],
+    CompletionFlag: 'COMPLETE',
+    VerificationFlag: 'UNVERIFIED',
+    PerformedProcedureCodeSequence: [],
+    ValueType: 'CONTAINER',
+    ConceptNameCodeSequence: title,
+    ContinuityOfContent: 'SEPARATE',
+    ContentSequence: content,
   });
 }
 
 export function buildSrBasic(context: InstanceContext): BuiltObject {
   const header = document(context, '88.11', 'SR', code('18748-4', 'LN', 'Diagnostic imaging report'), [
-    container(code('121070', 'DCM', 'Findings'), [text(code('121071', 'DCM', 'Finding'), 'No abnormality. Nothing else of note in a generated report.')]),
+    container(code('121070', 'DCM', 'Findings'), [
+      text(code('121071', 'DCM', 'Finding'), 'No abnormality. Nothing else of note in a generated report.'),
+    ]),
     container(code('121076', 'DCM', 'Conclusions'), [text(code('121077', 'DCM', 'Conclusion'), 'Normal.')]),
   ]);
   return { header };
@@ -42,25 +73,46 @@ export function buildSrBasic(context: InstanceContext): BuiltObject {
 
 export function buildSrComprehensive(context: InstanceContext): BuiltObject {
   const measurement: Attributes = {
-    RelationshipType: 'CONTAINS', ValueType: 'NUM', ConceptNameCodeSequence: code('103339001', 'SCT', 'Long axis'),
+    RelationshipType: 'CONTAINS',
+    ValueType: 'NUM',
+    ConceptNameCodeSequence: code('103339001', 'SCT', 'Long axis'),
     MeasuredValueSequence: [{ NumericValue: '23.4', MeasurementUnitsCodeSequence: code('mm', 'UCUM', 'millimeter') }],
-    ContentSequence: [{
-      RelationshipType: 'INFERRED FROM', ValueType: 'SCOORD', GraphicType: 'POLYLINE', GraphicData: [10, 10, 40.5, 42],
-      ContentSequence: [{
-        RelationshipType: 'SELECTED FROM', ValueType: 'IMAGE',
-        ReferencedSOPSequence: [{ ReferencedSOPClassUID: context.references[0]!.sopClassUid, ReferencedSOPInstanceUID: context.references[0]!.sopInstanceUid }],
-      }],
-    }],
+    ContentSequence: [
+      {
+        RelationshipType: 'INFERRED FROM',
+        ValueType: 'SCOORD',
+        GraphicType: 'POLYLINE',
+        GraphicData: [10, 10, 40.5, 42],
+        ContentSequence: [
+          {
+            RelationshipType: 'SELECTED FROM',
+            ValueType: 'IMAGE',
+            ReferencedSOPSequence: [
+              {
+                ReferencedSOPClassUID: context.references[0]!.sopClassUid,
+                ReferencedSOPInstanceUID: context.references[0]!.sopInstanceUid,
+              },
+            ],
+          },
+        ],
+      },
+    ],
   };
-  const header = document(context, '88.33', 'SR', code('126000', 'DCM', 'Imaging Measurement Report'), [container(code('126010', 'DCM', 'Imaging Measurements'), [measurement])]);
+  const header = document(context, '88.33', 'SR', code('126000', 'DCM', 'Imaging Measurement Report'), [
+    container(code('126010', 'DCM', 'Imaging Measurements'), [measurement]),
+  ]);
   header.put({ CurrentRequestedProcedureEvidenceSequence: evidence(context) });
   return { header };
 }
 
 export function buildKos(context: InstanceContext): BuiltObject {
   const header = commonModules(context, `${STORAGE}.88.59`, 'KO').put({
-    ReferencedPerformedProcedureStepSequence: [], ValueType: 'CONTAINER', ConceptNameCodeSequence: code('113000', 'DCM', 'Of Interest'), ContinuityOfContent: 'SEPARATE',
-    CurrentRequestedProcedureEvidenceSequence: evidence(context), ContentSequence: images(context),
+    ReferencedPerformedProcedureStepSequence: [],
+    ValueType: 'CONTAINER',
+    ConceptNameCodeSequence: code('113000', 'DCM', 'Of Interest'),
+    ContinuityOfContent: 'SEPARATE',
+    CurrentRequestedProcedureEvidenceSequence: evidence(context),
+    ContentSequence: images(context),
     ContentTemplateSequence: [{ MappingResource: 'DCMR', TemplateIdentifier: '2010' }],
   });
   return { header };
@@ -68,18 +120,46 @@ export function buildKos(context: InstanceContext): BuiltObject {
 
 export function buildGsps(context: InstanceContext): BuiltObject {
   const header = commonModules(context, `${STORAGE}.11.1`, 'PR').put({
-    BodyPartExamined: 'CHEST', ContentLabel: 'PRESENTATION', ContentDescription: '', PresentationCreationDate: context.study.studyDate, PresentationCreationTime: context.study.studyTime, ContentCreatorName: 'Generator^One',
-    ReferencedSeriesSequence: [{
-      SeriesInstanceUID: context.references[0]!.seriesInstanceUid,
-      ReferencedImageSequence: context.references.map((each) => ({ ReferencedSOPClassUID: each.sopClassUid, ReferencedSOPInstanceUID: each.sopInstanceUid })),
-    }],
-    DisplayedAreaSelectionSequence: [{ DisplayedAreaTopLeftHandCorner: [1, 1], DisplayedAreaBottomRightHandCorner: [512, 512], PresentationSizeMode: 'SCALE TO FIT', PresentationPixelAspectRatio: ['1', '1'] }],
+    BodyPartExamined: 'CHEST',
+    ContentLabel: 'PRESENTATION',
+    ContentDescription: '',
+    PresentationCreationDate: context.study.studyDate,
+    PresentationCreationTime: context.study.studyTime,
+    ContentCreatorName: 'Generator^One',
+    ReferencedSeriesSequence: [
+      {
+        SeriesInstanceUID: context.references[0]!.seriesInstanceUid,
+        ReferencedImageSequence: context.references.map((each) => ({
+          ReferencedSOPClassUID: each.sopClassUid,
+          ReferencedSOPInstanceUID: each.sopInstanceUid,
+        })),
+      },
+    ],
+    DisplayedAreaSelectionSequence: [
+      {
+        DisplayedAreaTopLeftHandCorner: [1, 1],
+        DisplayedAreaBottomRightHandCorner: [512, 512],
+        PresentationSizeMode: 'SCALE TO FIT',
+        PresentationPixelAspectRatio: ['1', '1'],
+      },
+    ],
     SoftcopyVOILUTSequence: [{ WindowCenter: '40', WindowWidth: '400' }],
     GraphicLayerSequence: [{ GraphicLayer: 'LAYER1', GraphicLayerOrder: '1' }],
-    GraphicAnnotationSequence: [{
-      GraphicLayer: 'LAYER1',
-      GraphicObjectSequence: [{ GraphicAnnotationUnits: 'PIXEL', GraphicDimensions: 2, NumberOfGraphicPoints: 3, GraphicData: [10, 10, 90, 10, 90, 90], GraphicType: 'POLYLINE', GraphicFilled: 'N' }],
-    }],
+    GraphicAnnotationSequence: [
+      {
+        GraphicLayer: 'LAYER1',
+        GraphicObjectSequence: [
+          {
+            GraphicAnnotationUnits: 'PIXEL',
+            GraphicDimensions: 2,
+            NumberOfGraphicPoints: 3,
+            GraphicData: [10, 10, 90, 10, 90, 90],
+            GraphicType: 'POLYLINE',
+            GraphicFilled: 'N',
+          },
+        ],
+      },
+    ],
     PresentationLUTShape: 'IDENTITY',
   });
   return { header };
@@ -110,8 +190,14 @@ function pdf(line: string): Buffer {
 export function buildPdf(context: InstanceContext): BuiltObject {
   const bytes = pdf(`Report ${context.index + 1} of study ${context.study.studyId}`);
   const header = commonModules(context, `${STORAGE}.104.1`, 'DOC').put({
-    ConversionType: 'WSD', BurnedInAnnotation: 'YES', AcquisitionDateTime: null, DocumentTitle: 'Generated report', ConceptNameCodeSequence: code('18748-4', 'LN', 'Diagnostic imaging report'),
-    MIMETypeOfEncapsulatedDocument: 'application/pdf', EncapsulatedDocumentLength: bytes.length, EncapsulatedDocument: bytes,
+    ConversionType: 'WSD',
+    BurnedInAnnotation: 'YES',
+    AcquisitionDateTime: null,
+    DocumentTitle: 'Generated report',
+    ConceptNameCodeSequence: code('18748-4', 'LN', 'Diagnostic imaging report'),
+    MIMETypeOfEncapsulatedDocument: 'application/pdf',
+    EncapsulatedDocumentLength: bytes.length,
+    EncapsulatedDocument: bytes,
   });
   return { header };
 }
@@ -124,19 +210,39 @@ export function buildEcg(context: InstanceContext): BuiltObject {
   const random = context.random.fork(`ecg-${context.index}`);
   for (let i = 0; i < samples; i++) {
     const phase = (i % 400) / 400;
-    const beat = Math.exp(-(((phase - 0.4) / 0.015) ** 2)) * 1000 + Math.exp(-(((phase - 0.65) / 0.05) ** 2)) * 250 + Math.exp(-(((phase - 0.25) / 0.03) ** 2)) * 120;
-    leads.forEach((_, lead) => data.writeInt16LE(Math.round(beat * (1 - lead / 14) + random.gaussian() * 6), (i * leads.length + lead) * 2));
+    const beat =
+      Math.exp(-(((phase - 0.4) / 0.015) ** 2)) * 1000 +
+      Math.exp(-(((phase - 0.65) / 0.05) ** 2)) * 250 +
+      Math.exp(-(((phase - 0.25) / 0.03) ** 2)) * 120;
+    leads.forEach((_, lead) =>
+      data.writeInt16LE(Math.round(beat * (1 - lead / 14) + random.gaussian() * 6), (i * leads.length + lead) * 2),
+    );
   }
   const header = commonModules(context, `${STORAGE}.9.1.1`, 'ECG').put({
-    AcquisitionDateTime: `${context.study.studyDate}${context.study.studyTime}`, AcquisitionContextSequence: [],
-    WaveformSequence: [{
-      WaveformOriginality: 'ORIGINAL', NumberOfWaveformChannels: 12, NumberOfWaveformSamples: samples, SamplingFrequency: '500', MultiplexGroupLabel: 'RHYTHM',
-      ChannelDefinitionSequence: leads.map((lead, i) => ({
-        ChannelLabel: lead, ChannelSourceSequence: code(`2:${i + 1}`, 'MDC', `Lead ${lead}`), ChannelSensitivity: '1', ChannelSensitivityUnitsSequence: code('uV', 'UCUM', 'microvolt'),
-        ChannelSensitivityCorrectionFactor: '1', ChannelBaseline: '0', ChannelSampleSkew: '0', WaveformBitsStored: 16,
-      })),
-      WaveformBitsAllocated: 16, WaveformSampleInterpretation: 'SS', WaveformData: data,
-    }],
+    AcquisitionDateTime: `${context.study.studyDate}${context.study.studyTime}`,
+    AcquisitionContextSequence: [],
+    WaveformSequence: [
+      {
+        WaveformOriginality: 'ORIGINAL',
+        NumberOfWaveformChannels: 12,
+        NumberOfWaveformSamples: samples,
+        SamplingFrequency: '500',
+        MultiplexGroupLabel: 'RHYTHM',
+        ChannelDefinitionSequence: leads.map((lead, i) => ({
+          ChannelLabel: lead,
+          ChannelSourceSequence: code(`2:${i + 1}`, 'MDC', `Lead ${lead}`),
+          ChannelSensitivity: '1',
+          ChannelSensitivityUnitsSequence: code('uV', 'UCUM', 'microvolt'),
+          ChannelSensitivityCorrectionFactor: '1',
+          ChannelBaseline: '0',
+          ChannelSampleSkew: '0',
+          WaveformBitsStored: 16,
+        })),
+        WaveformBitsAllocated: 16,
+        WaveformSampleInterpretation: 'SS',
+        WaveformData: data,
+      },
+    ],
   });
   return { header };
 }

@@ -3,11 +3,18 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readPart10Meta } from '@archipelago/dicom-encoding';
-import { repositoryRoot, runPython } from '@archipelago/testing';
-import { PixelError, type InstanceSource, type PixelAttributes } from './api';
-import { probe } from './codestream';
-import { decodedFrames, openInstance, type OpenInstance } from './open';
-import { PixelPool } from './pool';
+import {
+  decodedFrames,
+  type InstanceSource,
+  openInstance,
+  type OpenInstance,
+  type PixelAttributes,
+  PixelError,
+  PixelPool,
+  probe,
+} from '@archipelago/dicom-pixel';
+import { repositoryRoot } from '@archipelago/platform-embedded';
+import { runPython } from '../run-command';
 
 interface Decoded {
   path: string;
@@ -34,7 +41,7 @@ describe('pixels as pydicom and pylibjpeg decode them', () => {
   });
 
   const theirs = async (args: string[], input = ''): Promise<Decoded[]> => {
-    const script = join(__dirname, 'test-support', 'pydicom-pixels.py');
+    const script = join(__dirname, 'pydicom-pixels.py');
     const { code, stdout, stderr } = await runPython(script, [folder, ...args], { input, timeoutMs: 300_000 });
     if (code !== 0) throw new Error(stderr);
     return stdout
