@@ -53,7 +53,8 @@ export class InstanceLoader {
         const copy = instance.copies[0]!;
         const at = copy.datasetOffset - run.start;
         const own = bytes?.subarray(at, at + copy.datasetLength);
-        if (own && (await this.isWhole(own, instance))) return { instance, copy, how: 'held' as const, bytes: own };
+        if (own && (await this.isWhole(own, instance, copy)))
+          return { instance, copy, how: 'held' as const, bytes: own };
         return this.loadOne(instance);
       }),
     );
@@ -62,34 +63,36 @@ export class InstanceLoader {
   /** Each copy in each place until one gives the right bytes. */
   private async loadOne(instance: LocatedInstanceV1): Promise<LoadedInstance> {
     for (const copy of instance.copies) {
-      if (copy.datasetLength > this.limits.maxHeld) return { instance, copy, how: 'streamed' };
-      for (const source of this.packs.sources(copy)) {
+      const sources = this.packs.sources(copy);
+      if (sources.length > 0 && copy.datasetLength > this.limits.maxHeld) return { instance, copy, how: 'streamed' };
+      for (const source of sources) {
         const bytes = await source
           .read(copy.datasetOffset, copy.datasetOffset + copy.datasetLength)
           .catch(() => undefined);
-        if (bytes && (await this.isWhole(bytes, instance))) return { instance, copy, how: 'held', bytes };
+        if (bytes && (await this.isWhole(bytes, instance, copy))) return { instance, copy, how: 'held', bytes };
         this.options.onDamaged?.(copy, source.where, bytes ? 'different' : 'unreadable');
       }
     }
     return { instance, how: 'unreadable', reason: instance.copies.length === 0 ? 'no copy' : 'no readable copy' };
   }
 
-  private async isWhole(bytes: Buffer, instance: LocatedInstanceV1): Promise<boolean> {
+  private async isWhole(bytes: Buffer, instance: LocatedInstanceV1, copy: CopyV1): Promise<boolean> {
     if (this.options.verify === false) return true;
     // on the thread pool: the event loop goes on sending
     const digest = await webcrypto.subtle.digest('SHA-256', bytes);
-    return Buffer.from(digest).toString('hex') === instance.wireDigest;
+    return Buffer.from(digest).toString('hex') === wireDigestOf(instance, copy);
   }
 
   /**
    * The dataset of an instance that is too large to be held. When a source fails in the middle it goes on at the same
-   * byte from the next copy, which has the same wire digest; without one it throws, and the receiver must never get an
-   * end of the dataset: its association is aborted.
+   * byte from the next copy with the same wire digest (a copy in another encoding has other bytes there); without one it
+   * throws, and the receiver must never get an end of the dataset: its association is aborted.
    */
-  async *stream(instance: LocatedInstanceV1): AsyncGenerator<Buffer> {
+  async *stream(instance: LocatedInstanceV1, chosen: CopyV1): AsyncGenerator<Buffer> {
     let sent = 0;
     let failure: unknown = new Error('no readable copy');
-    for (const copy of instance.copies) {
+    const digest = wireDigestOf(instance, chosen);
+    for (const copy of instance.copies.filter((one) => wireDigestOf(instance, one) === digest)) {
       for (const source of this.packs.sources(copy)) {
         try {
           const { datasetOffset, datasetLength } = copy;
@@ -127,4 +130,8 @@ export class InstanceLoader {
       },
     };
   }
+}
+
+function wireDigestOf(instance: LocatedInstanceV1, copy: CopyV1): string {
+  return copy.wireDigest ?? instance.wireDigest;
 }

@@ -95,7 +95,7 @@ export class InstanceSender {
     if (!choice || !context) return undefined;
     const bytes = copy.datasetLength;
     if (choice.how === 'as-is') {
-      const body = loaded.how === 'held' ? [loaded.bytes] : this.loader.stream(instance);
+      const body = loaded.how === 'held' ? [loaded.bytes] : this.loader.stream(instance, copy);
       return { contextId: context.id, body, length: bytes, bytes };
     }
     const transcoded = await transcodeDataset(this.source(loaded, copy), choice.ts, this.pool);

@@ -138,10 +138,31 @@ describe('instance loader', () => {
     };
     const cutTwice = new InstanceLoader(packBytes([], broken), { limits });
     expect(await all(cutTwice.load([instance]))).toMatchObject([{ how: 'streamed' }]);
-    const chunks = await all(cutTwice.stream(instance));
+    const chunks = await all(cutTwice.stream(instance, instance.copies[0]!));
     expect(Buffer.concat(chunks).equals(dataset(p, 0))).toBe(true);
     const onlyOnce = { ...instance, copies: [instance.copies[0]!] };
-    await expect(all(cutTwice.stream(onlyOnce))).rejects.toThrow('cut off');
+    await expect(all(cutTwice.stream(onlyOnce, onlyOnce.copies[0]!))).rejects.toThrow('cut off');
+    // the same object in another encoding has other bytes at that place
+    const [first] = instance.copies;
+    const otherwise = { ...onlyOnce, copies: [first!, { ...first!, wireDigest: '11'.repeat(32) }] };
+    await expect(all(cutTwice.stream(otherwise, first!))).rejects.toThrow('cut off');
+  });
+
+  it('takes a copy in another encoding by its own digest', async () => {
+    const p = await pack([700]);
+    const instance = { ...p.instances[0]!, wireDigest: '22'.repeat(32) };
+    const copy = { ...instance.copies[0]!, wireDigest: p.instances[0]!.wireDigest };
+    const [loaded] = await all(new InstanceLoader(packBytes([]), { limits }).load([{ ...instance, copies: [copy] }]));
+    expect(held(loaded!)?.equals(dataset(p, 0))).toBe(true);
+  });
+
+  it.each([[500], [5000]])('reads what its store has lost from the segment only (%i bytes)', async (size) => {
+    const p = await pack([size]);
+    const lost = { ...p.instances[0]!, copies: [{ ...p.instances[0]!.copies[0]!, missing: true }] };
+    const [kept] = await all(new InstanceLoader(packBytes([p]), { limits }).load([lost]));
+    expect(kept?.how).toBe(size > limits.maxHeld ? 'streamed' : 'held');
+    const [gone] = await all(new InstanceLoader(packBytes([]), { limits }).load([lost]));
+    expect(gone).toMatchObject({ how: 'unreadable', reason: 'no readable copy' });
   });
 });
 

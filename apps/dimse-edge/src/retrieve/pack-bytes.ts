@@ -19,12 +19,12 @@ export class PackBytes {
     private readonly stores: ReadonlyMap<string, ObjectStore>,
   ) {}
 
-  sources(copy: Pick<CopyV1, 'packId' | 'store' | 'key'>): ByteSource[] {
+  sources(copy: Pick<CopyV1, 'packId' | 'store' | 'key' | 'missing'>): ByteSource[] {
     const found: ByteSource[] = [];
     const path = this.locate(copy.packId);
     if (path !== undefined) found.push(fileSource(path));
     const store = this.stores.get(copy.store);
-    if (store) found.push(storeSource(store, copy.key));
+    if (store && copy.missing !== true) found.push(storeSource(store, copy.key));
     return found;
   }
 }

@@ -334,7 +334,7 @@ describe('locate', () => {
     expect((await find({})).total).toBe(0);
   });
 
-  it('names every copy, best first, and an instance of which no copy is left', async () => {
+  it('names every copy, best first, and says which of them its store has lost', async () => {
     const again = ct('2', 1, 1, {
       '00200010': 'S2',
       '00100010': 'Yamada^Tarou=山田^太郎=やまだ^たろう',
@@ -346,9 +346,10 @@ describe('locate', () => {
     const both = await find({ studyInstanceUids: ['1.2.826.0.1.2'] });
     expect([both.total, both.instances[0]?.copies.length]).toEqual([1, 2]);
     await db.rows('UPDATE pack_location SET missing_at = now()');
-    const none = await find({ studyInstanceUids: ['1.2.826.0.1.2'] });
+    const lost = await find({ studyInstanceUids: ['1.2.826.0.1.2'] });
     await db.rows('UPDATE pack_location SET missing_at = NULL');
-    expect([none.total, none.instances[0]?.copies]).toEqual([1, []]);
+    expect([lost.total, lost.instances[0]?.copies.map((copy) => copy.missing)]).toEqual([1, [true, true]]);
+    expect(both.instances[0]?.copies.map((copy) => copy.missing)).toEqual([false, false]);
   });
 });
 

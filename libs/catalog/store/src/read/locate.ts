@@ -72,16 +72,16 @@ interface CopyRow extends CopyV1 {
   sameAs: string;
 }
 
-/** Best first: at the asker's site, in the fastest tier, the very bytes that are the answer, the oldest. */
+/** Best first: not lost by its store, at the asker's site, in the fastest tier, the very bytes that are the answer, the oldest. */
 const COPIES = `
   SELECT e.sop_instance_uid AS uid, encode(e.same_as, 'hex') AS "sameAs", p.pack_id::text AS "packId", l.store, l.key,
     p.edge_id::text AS "edgeId", e.dataset_offset::float8 AS "datasetOffset", e.dataset_length::float8 AS "datasetLength",
-    e.transfer_syntax_uid AS "transferSyntaxUid"
+    e.transfer_syntax_uid AS "transferSyntaxUid", encode(e.wire_digest, 'hex') AS "wireDigest", l.missing_at IS NOT NULL AS missing
   FROM unnest($1::text[], $2::text[]) k(uid, wire)
   JOIN pack_entry e ON e.sop_instance_uid = k.uid AND e.same_as = decode(k.wire, 'hex')
   JOIN pack p ON p.id = e.pack
-  JOIN pack_location l ON l.pack = p.id AND l.missing_at IS NULL
-  ORDER BY (l.site = $3) DESC, CASE l.tier WHEN 'hot' THEN 0 WHEN 'warm' THEN 1 ELSE 2 END, (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal, l.store`;
+  JOIN pack_location l ON l.pack = p.id
+  ORDER BY missing, (l.site = $3) DESC, CASE l.tier WHEN 'hot' THEN 0 WHEN 'warm' THEN 1 ELSE 2 END, (e.wire_digest = e.same_as) DESC, e.pack, e.ordinal, l.store`;
 
 /** Most copies named for one instance; the broker asks again if all of these fail. */
 const MOST_COPIES = 8;
