@@ -123,7 +123,7 @@ describe('PixelPool and hostile frames', () => {
   });
 
   it('a thread without memory fails its frame, not the process', async () => {
-    const tiny = new PixelPool({ size: 1, heapMb: 3 });
+    const tiny = new PixelPool({ size: 1, heapMb: 1 });
     await expect(tiny.encode(`${P}.4.90`, square(64, 16, 1), Buffer.alloc(8192))).rejects.toMatchObject({
       code: 'codec-failed',
     });
