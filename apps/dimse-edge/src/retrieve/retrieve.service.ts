@@ -11,6 +11,7 @@ import { EdgeMetrics, statusLabel } from '../edge.metrics';
 import { readIdentifier } from '../query/identifier';
 import { Delivery, type DeliveryOptions } from './delivery';
 import { InstanceSender, TargetLostError } from './instance-sender';
+import { AmbiguousPatientError, onePatient } from './one-patient';
 import { locateRequest } from './locate-request';
 import { OutboundService } from './outbound.service';
 import { PackBytesService } from './pack-bytes.service';
@@ -86,6 +87,7 @@ export class RetrieveService {
     locate: LocateV1,
     to: Pick<DeliveryOptions, 'target' | 'destination' | 'originator'>,
   ): AsyncGenerator<RetrieveResponse> {
+    let patients = 0;
     const loader = this.packs.loader();
     const sender = new InstanceSender(loader, this.pool, {
       sent: (bytes) => this.metrics.all.sentBytes.inc(bytes),
@@ -100,14 +102,15 @@ export class RetrieveService {
       gaveUp: (error) => this.logger.warn('move destination given up', { err: error }),
     });
     try {
-      yield* delivery.run(this.catalog.locatePages(locate));
+      yield* delivery.run(onePatient(this.catalog.locatePages(locate), locate, (n) => (patients = n)));
     } catch (error) {
       // the requestor of a C-GET has gone: nobody is there to be answered
       if (error instanceof TargetLostError) return;
       if (!delivery.counter) return yield this.cannotCount(error);
       delivery.trouble = this.describe(error);
     }
-    if (delivery.counter) yield this.final(request, delivery.counter, delivery.trouble);
+    const trouble = delivery.trouble ?? (patients > 1 ? `objects of ${patients} patients` : undefined);
+    if (delivery.counter) yield this.final(request, delivery.counter, trouble);
   }
 
   private final(request: QueryRequest, counter: SubOperationCounter, trouble: string | undefined): RetrieveResponse {
@@ -130,6 +133,7 @@ export class RetrieveService {
       this.logger.warn('retrieval failed: no answer of the catalog', { err: error });
       return this.answer('cannot-count', 'catalog unavailable');
     }
+    if (error instanceof AmbiguousPatientError) return this.answer('unable-to-process', error.message);
     this.logger.error('retrieval failed', { err: error });
     return this.answer('unable-to-process', 'retrieval failed');
   }

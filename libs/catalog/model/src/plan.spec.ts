@@ -21,7 +21,8 @@ describe('text', () => {
     expect(foldName('MÜLLER^Jürgen^^=山田^太郎=がぎ^ｱ')).toEqual(['muller^jurgen', '山田^太郎', 'がぎ^ア']);
     expect(foldName('Straße^Øre ^ Łódź')[0]).toBe('strasse^ore^lodz');
   });
-  it('drops NUL and replaces lone surrogates', () => expect(sanitise('a\u0000b\ud800c😀')).toBe('ab\ufffdc😀'));
+  it('drops NUL at the end and replaces it inside, and lone surrogates', () =>
+    expect(sanitise('a\u0000b\ud800c😀\u0000\u0000')).toBe('a\ufffdb\ufffdc😀'));
   it('makes LIKE patterns with everything else literal', () => {
     expect(textPattern('a_%\\*b?')).toEqual({ like: 'a\\_\\%\\\\%b_', prefix: 'a_%\\', exact: false });
     expect(textPattern('1.2*', false).exact).toBe(true);

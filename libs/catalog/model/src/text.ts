@@ -1,9 +1,15 @@
 /** Text rules shared by projection and matching: what PostgreSQL cannot hold, and how names are made comparable. */
 
-/** NUL and lone surrogates cannot be stored as UTF-8 text by PostgreSQL: NUL is dropped, a lone half becomes U+FFFD. */
+/**
+ * NUL and lone surrogates cannot be stored as UTF-8 text by PostgreSQL. NUL at the end is padding and dropped; inside it
+ * becomes U+FFFD as a lone half does: two ids that differ by it stay two ids.
+ */
 export function sanitise(value: string): string {
   const whole = wellFormed(value);
-  return whole.includes('\u0000') ? whole.replaceAll('\u0000', '') : whole;
+  if (!whole.includes('\u0000')) return whole;
+  let end = whole.length;
+  while (end > 0 && whole.charCodeAt(end - 1) === 0) end--;
+  return whole.slice(0, end).replaceAll('\u0000', '\ufffd');
 }
 
 /** With the u flag only halves without their partner are of the category Surrogate. */

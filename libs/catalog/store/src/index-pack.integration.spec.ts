@@ -173,6 +173,26 @@ describe('indexPack', () => {
     });
   });
 
+  it('flags another name, birth date or sex under a known id, once, and not a name that only goes on', async () => {
+    const alpha = { '00100020': 'P9', '00100010': 'Alpha^One', '00100030': '19700101', '00100040': 'M' };
+    const zulu = { '00100020': 'P9', '00100010': 'Zulu^Other', '00100030': '20010101', '00100040': 'F' };
+    await store({ header: ct('1', 1, 1, alpha) });
+    expect(await store({ header: ct('2', 1, 1, { ...alpha, '00100010': 'ALPHA^One^Middle' }) })).toMatchObject({
+      differences: 0,
+    });
+    expect(await store({ header: ct('3', 1, 1, zulu) })).toMatchObject({ newInstances: 1, differences: 1 });
+    await store({ header: ct('1', 1, 2, alpha) });
+    await store({ header: ct('3', 1, 2, zulu) });
+    const found = (await differences()).filter((d) => d.kind === 'patient-with-other-demographics');
+    // each side once: the patient row shows who came last
+    expect(found).toHaveLength(2);
+  });
+
+  it('tells ids apart that differ by NUL', async () => {
+    await store({ header: ct('1', 1, 1, { '00100020': 'P\u0000X' }) }, { header: ct('2', 1, 1, { '00100020': 'PX' }) });
+    expect(await db.rows('SELECT count(*)::int AS n FROM patient')).toEqual([{ n: 2 }]);
+  });
+
   it('makes one identity per study of empty and shared ids, and tells issuers apart', async () => {
     await store(
       { header: ct('1', 1, 1, { '00100020': null }) },
@@ -257,7 +277,7 @@ describe('indexPack', () => {
     expect(await store({ header: ct('1', 1, 1, nasty) })).toMatchObject({ newInstances: 1 });
     expect(
       await db.rows("SELECT name_alphabetic AS n, attributes #>> '{00081030,Value,0}' AS d, study_date FROM study"),
-    ).toEqual([{ n: "o'brien^\ufffdzoe", d: `'; DROP TABLE study; -- "\\`, study_date: null }]);
+    ).toEqual([{ n: "o'brien\ufffd^\ufffdzoe", d: `'; DROP TABLE study; -- "\\`, study_date: null }]);
   });
 
   it('rebuilds the presentation equal to what indexing made, ids kept', async () => {

@@ -49,6 +49,8 @@ export type CopyV1 = z.infer<typeof CopyV1Schema>;
 export const LocateReplyV1Schema = z.object({
   /** Count of all instances of the request, known on the first page: DIMSE needs it for "remaining". */
   total: z.number().int().nonnegative(),
+  /** Local patient identities among them; more than 1 must never be handed over as one patient's. */
+  patients: z.number().int().nonnegative().optional(),
   instances: z.array(LocatedInstanceV1Schema),
   cursor: z.string().optional(),
 });

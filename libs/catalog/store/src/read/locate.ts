@@ -120,7 +120,10 @@ export async function locate(
       encode(i.wire_digest, 'hex') AS wire, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
   return runner.read(async (run) => {
-    const [count] = await run<{ total: number }>(`SELECT count(*)::int AS total FROM ${from}`, countValues);
+    const [count] = await run<{ total: number; patients: number }>(
+      `SELECT count(*)::int AS total, count(DISTINCT s.patient)::int AS patients FROM ${from}`,
+      countValues,
+    );
     const rows = await run<LocatedRow>(page, sql.values);
     const given = rows.slice(0, query.limit);
     const copies = groupCopies(
@@ -129,6 +132,7 @@ export async function locate(
     const last = rows.length > query.limit ? given.at(-1) : undefined;
     return {
       total: count?.total ?? 0,
+      patients: count?.patients ?? 0,
       instances: given.map((row) => ({
         sopInstanceUid: row.uid,
         sopClassUid: row.class,

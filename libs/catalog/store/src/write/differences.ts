@@ -1,5 +1,7 @@
 import type { SqlClient } from '@archipelago/platform-storage';
-import { seriesKey, studyKey, type BatchEntry } from './batch';
+import { createHash } from 'node:crypto';
+import { foldName, type KeptAttributes, type ProjectedPatient } from '@archipelago/catalog-model';
+import { patientKey, seriesKey, studyKey, type BatchEntry } from './batch';
 import type { Locked } from './levels';
 import type { Verdict } from './instances';
 
@@ -7,6 +9,7 @@ import type { Verdict } from './instances';
 export type DifferenceKind =
   | 'same-uid-other-content'
   | 'study-with-other-patient'
+  | 'patient-with-other-demographics'
   | 'series-with-other-study'
   | 'missing-study-or-series-uid'
   | 'resend-of-deleted';
@@ -62,6 +65,66 @@ export function incompleteDifferences(entries: readonly BatchEntry[]): Differenc
       subject: `${one.entry.sopInstanceUid}|${one.entry.wireDigest}`,
       evidence: entryEvidence(one),
     }));
+}
+
+interface Demographics {
+  name: string;
+  birthDate: string;
+  sex: string;
+}
+
+function demographicsOf(attributes: KeptAttributes): Demographics {
+  const first = (key: string): string => {
+    const value: unknown = attributes[key]?.Value?.[0];
+    if (typeof value === 'string') return value.trim();
+    const alphabetic = (value as { Alphabetic?: string } | undefined)?.Alphabetic;
+    return alphabetic ?? '';
+  };
+  return { name: foldName(first('00100010'))[0], birthDate: first('00100030'), sex: first('00100040') };
+}
+
+/** Which of the three contradict each other: both given and not equal; a name may go on where the other ends. */
+function contradictions(a: Demographics, b: Demographics): (keyof Demographics)[] {
+  const goesOn = a.name.startsWith(b.name) || b.name.startsWith(a.name);
+  const differ = (key: 'birthDate' | 'sex'): boolean => a[key] !== '' && b[key] !== '' && a[key] !== b[key];
+  return [...(goesOn ? [] : ['name' as const]), ...(['birthDate', 'sex'] as const).filter(differ)];
+}
+
+/**
+ * Objects under a known (issuer, PatientID) whose name, birth date or sex contradict what it had: a correction, a new
+ * name, or somebody else's images under this id. Shared ids have an identity per study and do not come here.
+ */
+export function demographicDifferences(entries: readonly BatchEntry[], locked: Locked): Difference[] {
+  const found = new Map<string, Difference>();
+  const base = new Map<string, Demographics>();
+  for (const one of entries) {
+    const { patient } = one.projection;
+    const key = patientKey(one);
+    const row = key === null ? undefined : locked.patients.get(key);
+    if (!patient || key === null || !row || patient.identity.scope !== '') continue;
+    const incoming = demographicsOf(patient.attributes);
+    const known = base.get(key) ?? (row.inserted ? incoming : demographicsOf(row.attributes));
+    base.set(key, known);
+    const attributes = contradictions(known, incoming);
+    if (attributes.length === 0) continue;
+    const subject = demographicsSubject(patient, incoming);
+    found.set(subject, {
+      kind: 'patient-with-other-demographics',
+      subject,
+      evidence: {
+        patient: row.id,
+        study: locked.studies.get(studyKey(one) ?? '')?.id,
+        attributes,
+        incoming: entryEvidence(one),
+      },
+    });
+  }
+  return [...found.values()];
+}
+
+function demographicsSubject({ identity }: ProjectedPatient, { name, birthDate, sex }: Demographics): string {
+  const digest = createHash('sha256').update([name, birthDate, sex].join('|')).digest('hex');
+  return `${identity.issuer}|${identity.patientId}|${digest.slice(0, 16)}`;
 }
 
 /** New study rows whose UID another patient has, and new series rows whose UID another study has. */

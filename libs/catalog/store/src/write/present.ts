@@ -1,6 +1,12 @@
 import type { SqlClient } from '@archipelago/platform-storage';
 import { keyBatch, seriesKey, studyKey, type Batch } from './batch';
-import { contentDifferences, flagDifferences, identityDifferences, incompleteDifferences } from './differences';
+import {
+  contentDifferences,
+  demographicDifferences,
+  flagDifferences,
+  identityDifferences,
+  incompleteDifferences,
+} from './differences';
 import type { IndexedStudy } from './index-pack.types';
 import { placeInstances, type Verdict } from './instances';
 import { lockLevels, lockStudies, type Locked } from './levels';
@@ -55,6 +61,7 @@ export async function present(client: SqlClient, batch: Batch): Promise<Presente
   const differences = await flagDifferences(client, [
     ...contentDifferences(verdicts, locked),
     ...incompleteDifferences(batch.entries),
+    ...demographicDifferences(batch.entries, locked),
     ...(await identityDifferences(client, batch.entries, locked)),
   ]);
   return { verdicts, differences, studies: summarise(updated, locked, verdicts) };
