@@ -102,12 +102,29 @@ export class Shelf {
     return true;
   }
 
-  /** Back among those that must be kept and announced: the stored copy was missing or damaged. */
+  /**
+   * Back among those that must be kept and announced: the stored copy was missing or damaged.
+   * @returns false when there is no such pack, or its file has been removed from the disk: it is forgotten then
+   */
   async unconfirm(packId: string): Promise<boolean> {
     const pack = this.packs.get(packId);
     if (!pack) return false;
     if (pack.state === 'sealed') return true;
-    await this.move(pack, join(this.dirs.sealedDir, `${packId}.pack`), this.dirs.confirmedDir, this.dirs.sealedDir);
+    try {
+      await rename(pack.path, join(this.dirs.sealedDir, `${packId}.pack`));
+    } catch (error) {
+      ignoreMissing(error as NodeJS.ErrnoException);
+      // a missing target directory answers the same: only a pack that is really gone is forgotten
+      const here = await stat(pack.path).then(
+        () => true,
+        (e: NodeJS.ErrnoException) => (ignoreMissing(e), false),
+      );
+      if (here) throw error;
+      this.packs.delete(packId);
+      return false;
+    }
+    pack.path = join(this.dirs.sealedDir, `${packId}.pack`);
+    await Promise.all([syncDirectory(this.dirs.sealedDir), syncDirectory(this.dirs.confirmedDir)]);
     pack.state = 'sealed';
     pack.confirmedAt = undefined;
     return true;

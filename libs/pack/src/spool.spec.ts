@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { link } from 'node:fs/promises';
+import { link, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SegmentPoisonedError, SpoolFullError, SpoolLockedError, SpoolUsageError } from './errors';
 import { PackReader, computePackDigest } from './reader';
@@ -270,6 +270,18 @@ test('confirmed packs are cache: kept, found, evicted oldest first, readable whi
   expect(await spool.quarantine(ids[1]!)).toBe(`${ids[1]}.pack`);
   expect((await spool.stats()).quarantined).toBe(1);
   expect(spool.locate('../../etc/passwd')).toBeNull();
+});
+
+test('a confirmed pack whose file was removed is no longer here when it is asked for again', async () => {
+  spool = await openSpool(tmp.dir);
+  const segment = spool.openSegment();
+  await store(segment, 1, bytesOf(3000, 1));
+  const { packId } = (await segment.seal())!;
+  expect(await spool.confirm(packId)).toBe(true);
+  await unlink(spool.locate(packId)!);
+  expect(await spool.unconfirm(packId)).toBe(false);
+  expect(spool.locate(packId)).toBeNull();
+  expect([...spool.list('confirmed'), ...spool.list('sealed')]).toEqual([]);
 });
 
 test('one spool at a time on a volume, with an identity that stays', async () => {
