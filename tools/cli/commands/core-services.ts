@@ -26,7 +26,9 @@ export async function withCoreServices<T>(use: (app: INestApplication) => Promis
     process.stderr.write(`PostgreSQL does not answer (waited ${WAIT_MS / 1000} s)\n`);
     process.exit(1);
   }, WAIT_MS);
-  const app = await createService(CoreToolsModule, { service: 'cli' }).finally(() => clearTimeout(late));
+  // standard output is the command's answer, which another program may read
+  const logTo = { write: (line: string): void => void process.stderr.write(line) };
+  const app = await createService(CoreToolsModule, { service: 'cli', logTo }).finally(() => clearTimeout(late));
   try {
     return await use(app);
   } finally {

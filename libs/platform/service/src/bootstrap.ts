@@ -16,6 +16,8 @@ import { TransportRegistry } from './transport-registry';
 export interface BootstrapOptions {
   /** Name in logs, metrics and health answers. */
   service: string;
+  /** Where the log goes instead of standard output, e.g. for a command that writes its answer there. */
+  logTo?: { write(line: string): void };
   /** Runs once the process listens; the standalone supervisor's children use it. */
   onReady?: (app: INestApplication, url: string) => void | Promise<void>;
 }
@@ -28,7 +30,7 @@ export async function createService(
   options: BootstrapOptions,
 ): Promise<INestApplication> {
   await checkConfig(RootModule.of(root, { service: options.service }), [() => loadArchipelagoConfig()]);
-  const logger = Logger.create(options.service, coreConfig.load().logLevel);
+  const logger = Logger.create(options.service, coreConfig.load().logLevel, options.logTo);
   const app = await NestFactory.create(RootModule.of(root, { service: options.service, logger }), {
     logger,
     bodyParser: false,
