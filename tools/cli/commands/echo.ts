@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { connect } from '@archipelago/dimse';
 import type { LeafCommand, Output } from '../command';
+import { statusText } from '../status-text';
 import { parseTarget } from '../target';
 
 /** PS3.4 annex A: Verification SOP class */
@@ -24,12 +25,13 @@ async function run(args: string[], out: Output): Promise<number> {
     callingAeTitle: values.from,
     contexts: [{ abstractSyntax: VERIFICATION, transferSyntaxes: ['1.2.840.10008.1.2'] }],
   });
-  const { status } = await association.echo();
+  const { status, errorComment } = await association.echo();
   await association.release();
   const milliseconds = Math.round(performance.now() - started);
+  if (status !== 0 && !values.json) throw new Error(`refused with ${statusText(status, errorComment)}`);
   out.line(
     values.json
-      ? JSON.stringify({ status, milliseconds })
+      ? JSON.stringify({ status, ...(errorComment ? { comment: errorComment } : {}), milliseconds })
       : `${target.aeTitle}@${target.host}:${target.port} answers (${milliseconds} ms)`,
   );
   return status === 0 ? 0 : 1;

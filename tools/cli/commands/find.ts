@@ -11,6 +11,7 @@ import {
 import { parseDataset, writeDataset } from '@archipelago/dicom-encoding';
 import { connect } from '@archipelago/dimse';
 import { UsageError, type LeafCommand, type Output } from '../command';
+import { statusHex, statusText } from '../status-text';
 import { parseTarget } from '../target';
 
 /** PS3.4 C.6: Patient Root and Study Root Query/Retrieve Information Model - FIND */
@@ -108,6 +109,7 @@ async function run(args: string[], out: Output): Promise<number> {
   const columns = Object.keys(keys);
   let count = 0;
   let status = 0;
+  let comment: string | undefined;
   if (!values.json) out.line(columns.join('\t'));
   for await (const response of association.find(
     sopClass,
@@ -115,6 +117,7 @@ async function run(args: string[], out: Output): Promise<number> {
     cancel.signal,
   )) {
     status = response.status;
+    if (!PENDING.has(status)) comment = response.errorComment;
     if (!PENDING.has(status) || !response.identifier || count >= max) continue;
     count++;
     const dataset = parseDataset(response.identifier, transferSyntax);
@@ -124,8 +127,10 @@ async function run(args: string[], out: Output): Promise<number> {
   }
   await association.release();
   const cancelled = count === max && status === 0xfe00;
-  if (status !== 0 && !cancelled)
-    throw new Error(`the query failed with status ${status.toString(16).toUpperCase().padStart(4, '0')}`);
+  // after the answers: who reads only the lines must also learn that the result is not complete
+  if (values.json && comment) out.line(JSON.stringify({ status: statusHex(status), comment }));
+  if (status !== 0 && !cancelled) throw new Error(`the query failed with ${statusText(status, comment)}`);
+  if (comment) out.note(`${target.aeTitle} says: ${comment}`);
   out.note(`${count} found${cancelled ? ` (there are more: --max ${max})` : ''}`);
   return 0;
 }
@@ -141,6 +146,7 @@ Examples: find PatientName='DOE*'   find --level SERIES StudyInstanceUID=1.2.3  
   --max N                  stop after N answers (default 100)
   --to AETITLE@host:port   default: this machine's Archipelago (ARCHIPELAGO_AE_TITLE, _DIMSE_HOST, _DIMSE_PORT)
   --from AETITLE           calling AE title (default ARCHIPELAGOCLI)
-  --json                   one line of DICOM JSON per answer`,
+  --json                   one line of DICOM JSON per answer; a comment of the archive on the whole as a last line
+                           {"status", "comment"}`,
   run,
 };
