@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util';
 import { readPart10, readPart10Meta, type Part10MetaRead } from '@archipelago/dicom-encoding';
 import { connect, type ClientAssociation } from '@archipelago/dimse';
 import { UsageError, type LeafCommand, type Output } from '../command';
+import { identityOf } from '../file-identity';
+import { statusHex, statusText } from '../status-text';
 import { parseTarget, type Target } from '../target';
 
 interface Item {
@@ -34,6 +36,7 @@ async function* filesBelow(path: string, known?: Stats): AsyncGenerator<string> 
   }
 }
 
+/** Meta information with the UIDs of the dataset, which is what is sent. */
 async function readMeta(file: string): Promise<Part10MetaRead> {
   const handle = await open(file);
   try {
@@ -41,9 +44,11 @@ async function readMeta(file: string): Promise<Part10MetaRead> {
     const buffer = Buffer.alloc(Math.min(size, META_BYTES));
     await handle.read(buffer, 0, buffer.length, 0);
     const meta = readPart10Meta(buffer, true);
-    if (!meta || meta.sopClassUid === '' || meta.sopInstanceUid === '')
-      throw new Error('no SOP class or instance UID in its meta information');
-    return meta;
+    if (!meta) throw new Error('no DICOM file');
+    const identity = identityOf(buffer.subarray(meta.datasetOffset), meta.transferSyntaxUid, meta);
+    if (identity.sopClassUid === '' || identity.sopInstanceUid === '')
+      throw new Error('no SOP class or instance UID in its dataset or its meta information');
+    return { ...meta, ...identity };
   } finally {
     await handle.close();
   }
@@ -78,14 +83,14 @@ async function sendOne(association: ClientAssociation, item: Item): Promise<Outc
   const { dataset } = await readPart10(createReadStream(file, { highWaterMark: 256 * 1024 }));
   const operation = { contextId: context.id, sopClassUid: meta.sopClassUid, sopInstanceUid, body: dataset };
   const { status, errorComment } = await association.store(operation);
-  const hex = status.toString(16).toUpperCase().padStart(4, '0');
+  const hex = statusHex(status);
   // PS3.4 B.2.3: 0000 success, Bxxx warning (stored)
   const stored = status === 0 || (status & 0xf000) === 0xb000;
   return {
     file,
     sopInstanceUid,
     status: hex,
-    ...(stored ? {} : { error: errorComment ?? `refused with status ${hex}` }),
+    ...(stored ? {} : { error: `refused with ${statusText(status, errorComment)}` }),
   };
 }
 
