@@ -6,3 +6,7 @@ export * from './catalog/instance-stored.v1';
 export * from './catalog/search.v1';
 export * from './catalog/locate.v1';
 export * from './ingest/sweep-start.v1';
+export * from './catalog/patient-updated.v1';
+export * from './identity/assignment-changed.v1';
+export * from './ingest/source-vanished.v1';
+export * from './replication/archive.v1';

@@ -3,6 +3,8 @@ import type { HeaderResult, LeftOutValue, PixelTable } from '@archipelago/dicom-
 
 export type Origin = 'acquired' | 'derived' | 'fetched' | 'migrated';
 
+export type HarvestLevel = 'study' | 'series' | 'image' | 'full';
+
 /** Who sent an object, to whom, when and how: written with every entry. */
 export interface EntryContext {
   origin: Origin;
@@ -17,6 +19,11 @@ export interface EntryContext {
   sopClassUid: string;
   sopInstanceUid: string;
   transferSyntaxUid: string;
+  /**
+   * Not an object but what an archive said of one (C-FIND answer, or its header without bulk values): how deep. Absent
+   * for objects. `sopInstanceUid` of a study's or series' answer is that study's or series' UID, its SOP class that of the query.
+   */
+  harvest?: HarvestLevel;
   /** Status given to the sender beside success (0xB000-class warnings), and the reader's warnings. */
   warnings: string[];
 }

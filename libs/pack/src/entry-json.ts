@@ -4,11 +4,12 @@
  */
 import { transferSyntax } from '@archipelago/dicom-core';
 import type { LeftOutValue, PixelTable } from '@archipelago/dicom-encoding';
-import type { EntryContext, Origin, PackEntry, PackIndex } from './api';
+import type { EntryContext, HarvestLevel, Origin, PackEntry, PackIndex } from './api';
 import { PackFormatError } from './errors';
 import { LIMITS, isPackId, parseObject } from './format';
 
 const ORIGINS: readonly Origin[] = ['acquired', 'derived', 'fetched', 'migrated'];
+const HARVEST_LEVELS: readonly HarvestLevel[] = ['study', 'series', 'image', 'full'];
 const MAX_TEXT = 1024;
 const MAX_WARNINGS = 1000;
 const MAX_PATH = 256;
@@ -54,6 +55,7 @@ function encodeContext(c: EntryContext): Json {
     sopClassUid: c.sopClassUid,
     sopInstanceUid: c.sopInstanceUid,
     transferSyntaxUid: c.transferSyntaxUid,
+    ...(c.harvest === undefined ? {} : { harvest: c.harvest }),
     warnings: c.warnings.slice(0, MAX_WARNINGS).map((w) => w.slice(0, MAX_TEXT)),
   };
 }
@@ -72,6 +74,7 @@ function decodeContext(v: Json): EntryContext {
     sopClassUid: text(v.sopClassUid, 'sopClassUid'),
     sopInstanceUid: text(v.sopInstanceUid, 'sopInstanceUid'),
     transferSyntaxUid: text(v.transferSyntaxUid, 'transferSyntaxUid'),
+    ...(v.harvest === undefined ? {} : { harvest: HARVEST_LEVELS.find((l) => l === v.harvest) ?? fail('harvest') }),
     warnings: warnings.map((w) => text(w, 'warnings')),
   };
 }

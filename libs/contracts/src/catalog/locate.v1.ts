@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Contract } from '../subject';
-import { Principal, QueryLevel, QueryModel } from './search.v1';
+import { DicomJson, Principal, QueryLevel, QueryModel } from './search.v1';
 
 /** Which instances a C-GET, C-MOVE or WADO request means, and where their bytes lie. Unique keys only (PS3.4 C.4.2.2.1). */
 export const LocateV1Schema = z.object({
@@ -42,6 +42,10 @@ export const LocatedInstanceV1Schema = z.object({
   wireDigest: z.string(),
   /** Best first. Empty: known but no copy can be had; counts as a failed sub-operation, never as absent. */
   copies: z.array(CopyV1Schema),
+  /** Archives that said they have it, by the winner rule; whom the broker asks when no copy is at hand. */
+  archives: z.array(z.string()).optional(),
+  /** Values to show instead of the stored ones (overlay); the header is rewritten on the way out. Absent: as stored. */
+  overlay: DicomJson.optional(),
 });
 export type LocatedInstanceV1 = z.infer<typeof LocatedInstanceV1Schema>;
 export type CopyV1 = z.infer<typeof CopyV1Schema>;
@@ -52,6 +56,8 @@ export const LocateReplyV1Schema = z.object({
   /** Local patient identities among them; more than 1 must never be handed over as one patient's. */
   patients: z.number().int().nonnegative().optional(),
   instances: z.array(LocatedInstanceV1Schema),
+  /** Studies of the request that an archive has, but whose instances are not known (harvested at study depth): ask it first. */
+  shallow: z.array(z.object({ archive: z.string(), studyInstanceUid: z.string() })).optional(),
   cursor: z.string().optional(),
 });
 export type LocateReplyV1 = z.infer<typeof LocateReplyV1Schema>;
