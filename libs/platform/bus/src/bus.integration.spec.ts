@@ -57,6 +57,7 @@ const Ask = {
   schema: z.object({ how: z.enum(['ok', 'transient', 'permanent', 'bug', 'wrong', 'slow']) }),
   reply: z.object({ answer: z.number().int() }),
 } as const satisfies Contract;
+const AskSite = { ...Ask, name: 'ask-site' } as const satisfies Contract;
 
 const seen = { happened: [] as number[], ordered: [] as { key: string; n: number }[], atOnce: 0, mostAtOnce: 0 };
 let crashAfterCommit = false;
@@ -87,6 +88,11 @@ class ProbeController {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
+  @OnQuery(AskSite, { ownSite: true })
+  askSite(): unknown {
+    return { answer: 7 };
+  }
+
   @OnQuery(Ask, { concurrency: 4, queue: 4 })
   async ask(@Payload() { how }: z.output<typeof Ask.schema>): Promise<unknown> {
     if (how === 'transient') throw new TransientError('catalog-away', 'no database');
@@ -100,7 +106,7 @@ class ProbeController {
 @Module({
   imports: [
     BusStoreModule,
-    BusModule.forFeature({ handles: [Happened, Ordered], answers: [Ask], publishes: [Happened, Ordered] }),
+    BusModule.forFeature({ handles: [Happened, Ordered], answers: [Ask, AskSite], publishes: [Happened, Ordered] }),
   ],
   controllers: [ProbeController],
 })
@@ -232,6 +238,13 @@ describe('the bus with a real NATS and a real PostgreSQL', () => {
     await expect(bus.request(Ask, { how: 'slow' }, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'bus-timeout' });
     const none = { ...Ask, name: 'nobody' as const };
     await expect(bus.request(none, { how: 'ok' }, { timeoutMs: 2_000 })).rejects.toMatchObject({
+      code: 'bus-no-responders',
+    });
+  });
+
+  it('answers what is addressed to its site only', async () => {
+    expect(await bus.request(AskSite, { how: 'ok' }, { timeoutMs: 2_000 })).toEqual({ answer: 7 });
+    await expect(bus.request(AskSite, { how: 'ok' }, { timeoutMs: 2_000, site: 'elsewhere' })).rejects.toMatchObject({
       code: 'bus-no-responders',
     });
   });

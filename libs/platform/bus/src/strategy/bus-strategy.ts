@@ -7,6 +7,7 @@ import {
   isTransient,
   Logger,
   SERVICE_NAME,
+  SITE,
   TransportRegistry,
   type ComponentHealth,
 } from '@archipelago/platform-service';
@@ -29,6 +30,11 @@ interface Registration {
   pattern: string;
   handler: MessageHandler<unknown, BusContext>;
   extras: EventExtras | QueryExtras;
+}
+
+/** Without the bus the process could not do what it is there for; commands to a site are done beside its own work. */
+function needsBus({ extras }: Registration): boolean {
+  return 'event' in extras || extras.query.ownSite !== true;
 }
 
 const WATCH_MS = 5_000;
@@ -61,6 +67,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
     private readonly health: HealthRegistry,
     @Inject(SERVICE_NAME) private readonly service: string,
     @Inject(busConfig.KEY) private readonly config: BusConfig,
+    @Inject(SITE) private readonly site: string,
     @Optional() @Inject(DEAD_LETTER_SINK) private readonly deadLetters?: DeadLetterSink,
     @Optional() @Inject(LEASES) private readonly leases?: Leases,
   ) {
@@ -113,7 +120,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       else this.addResponder(registration, registration.extras);
     }
     // a process that handles nothing can do its work without streams and consumers
-    this.health.register('bus-topology', () => this.topologyHealth(), { critical: this.registrations.length > 0 });
+    this.health.register('bus-topology', () => this.topologyHealth(), { critical: this.registrations.some(needsBus) });
     try {
       await this.connection.ready(this.config.startWaitSeconds * 1000);
       await this.ensureAll();
@@ -204,6 +211,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
       new QueryResponder(
         {
           contract,
+          filter: query.ownSite === true ? `${subjectStem(contract)}.*.${this.site}` : subjectFilter(contract),
           group: this.service,
           concurrency: query.concurrency ?? 64,
           queue: query.queue ?? 512,

@@ -23,6 +23,11 @@ export interface QueryHandlerOptions {
   concurrency?: number;
   /** Requests that may wait; beyond them the asker gets a transient error at once (default 512). */
   queue?: number;
+  /**
+   * Only requests addressed to this process's site (`RequestOptions.site`): one process of the service at that site answers.
+   * Work that an edge does for the centre beside its own: being without the bus does not make such a process unready.
+   */
+  ownSite?: boolean;
 }
 
 export interface EventExtras {

@@ -1,5 +1,5 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
-import { subjectFilter, type Contract } from '@archipelago/contracts';
+import type { Contract } from '@archipelago/contracts';
 import { BugError, classifyError, TransientError, type Logger } from '@archipelago/platform-service';
 import type { WireError } from '../client/bus-errors';
 import { Limiter } from '../limiter';
@@ -9,6 +9,8 @@ import type { BusMetrics } from './bus-metrics';
 
 export interface QueryResponderOptions {
   contract: Contract;
+  /** Subjects that it listens to. */
+  filter: string;
   /** Queue group: one process of the group answers. */
   group: string;
   concurrency: number;
@@ -33,7 +35,7 @@ export class QueryResponder {
   /** Idempotent: the client renews the subscription after reconnects by itself. */
   attach(connection: NatsConnection): void {
     if (this.subscription !== undefined && !this.subscription.isClosed()) return;
-    this.subscription = connection.subscribe(subjectFilter(this.options.contract), {
+    this.subscription = connection.subscribe(this.options.filter, {
       queue: this.options.group,
       callback: (error, message) => {
         if (error !== null) return;
