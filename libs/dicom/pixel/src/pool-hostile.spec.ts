@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { PixelAttributes } from './api';
 import { PixelPool } from './pool';
 import { withMemoryLimit } from './wasm-limit';
@@ -126,7 +127,11 @@ describe('PixelPool and hostile frames', () => {
     expect(order.at(-1)).toBe('large 2');
   });
 
-  it('a thread without memory fails its frame, not the process', async () => {
+  it.each([
+    ['as this process was started', undefined],
+    ['in a process that was granted more', '--max-old-space-size=4096'],
+  ])('a thread without memory fails its frame, not the process: %s', async (_name, flag) => {
+    if (flag) setFlagsFromString(flag);
     const tiny = new PixelPool({ size: 1, heapMb: 8 });
     // More than both generations of its heap hold, in the message itself: the thread dies on taking it, always.
     const filled = { ...square(64, 16, 1), filler: Array.from({ length: 1_500_000 }, (_, n) => ({ n })) };

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { PixelError, type DecodedFrame, type PixelAttributes, type PixelLimits } from './api';
 import { checkAttributes, decodedFrameBytes } from './attributes';
@@ -11,7 +12,7 @@ export interface PixelPoolOptions {
   size?: number;
   /** A frame that takes longer fails with 'timeout' and its thread is replaced (default 60 s). */
   timeoutMs?: number;
-  /** JavaScript heap of a thread, MiB (default 256). */
+  /** JavaScript heap of a thread, MiB (default 256), whatever `--max-old-space-size` grants to the process. */
   heapMb?: number;
   /** WebAssembly memory of a thread (default 320 MiB): a frame that needs more fails with 'codec-failed'. */
   codecMemoryBytes?: number;
@@ -173,6 +174,10 @@ function asBuffer(data: Uint8Array): Buffer {
 
 /** From dist the compiled worker; under tests, which run from src, one that compiles TypeScript as it loads. */
 function spawn(resourceLimits: ResourceLimits, workerData: WorkerData): Worker {
+  // V8's flag is one for the whole process and outranks the limits of a thread: with `--max-old-space-size` on the command
+  // line or in NODE_OPTIONS a thread had as much as the process. 0 is the flag's default; the heap of the main thread has
+  // its size already and keeps it.
+  setFlagsFromString('--max-old-space-size=0');
   const extension = extname(__filename);
   const entry = join(__dirname, `worker${extension}`);
   if (extension !== '.ts') return new Worker(entry, { resourceLimits, workerData });
