@@ -16,7 +16,10 @@ const pack: SealedPack = {
   sealedAt: '2026-03-04T23:59:59.000Z',
 };
 
-/** Store, bus and spool that do what they are told, on Jest's clock. */
+/**
+ * Store, bus and spool that do what they are told, on Jest's clock. The jitter of the back-off is given, so that no run
+ * differs from another.
+ */
 class World {
   uploads: { key: string; repair?: boolean }[] = [];
   announced: PackSealedV1[] = [];
@@ -28,7 +31,7 @@ class World {
   confirmed: SealedPack[] = [];
   readonly keeper: PackKeeper;
 
-  constructor() {
+  constructor(jitter: () => number = () => 0.5) {
     const shelf: PackShelf = {
       list: () => this.confirmed,
       confirm: (id) => (this.shelved.push(`confirm ${id}`), Promise.resolve(true)),
@@ -60,6 +63,7 @@ class World {
         onConnect: (listener) => (this.connected = listener),
       },
       logger: Logger.create('test', 'silent'),
+      random: jitter,
     });
     this.keeper.start();
   }
@@ -134,18 +138,35 @@ describe('pack keeper', () => {
     expect(world.announced[0]).toMatchObject({ attempt: 1 });
   });
 
-  it('uploads all that waits as soon as one upload succeeds again', async () => {
+  it.each([
+    // At 54 s each from 56.7 s on, its retry comes 100 ms after the end of the outage: before theirs.
+    ['the old one is due first', 0.5, 650_600, 'old'],
+    ['the new ones are due first', 0.5, 600_000, 'new'],
+    ['shortest back-off', 1, 600_000, 'new'],
+    ['longest back-off', 0, 600_000, 'new'],
+  ])('uploads all that waits as soon as one upload succeeds again: %s', async (_name, jitter, outage, first) => {
+    world.keeper.stop();
+    world = new World(() => jitter);
     world.storeDown = true;
     const others = ['1', '2', '3'].map((n) => ({ ...pack, packId: pack.packId.slice(0, -1) + n }));
     world.keeper.add(pack);
-    await world.pass(10 * 60_000);
+    await world.pass(outage);
     for (const other of others) world.keeper.add(other);
     await world.pass(0);
     world.storeDown = false;
     const before = world.uploads.length;
-    await world.pass(1_000);
-    expect(world.uploads.length - before).toBe(others.length + 1);
-    expect(world.announced).toHaveLength(others.length + 1);
+    let waited = 0;
+    for (; world.uploads.length === before && waited <= 1_000; waited += 10) await world.pass(10);
+    // The first that succeeds takes all others with it, in the same moment.
+    const keys = world.uploads.slice(before).map(({ key }) => key);
+    expect(waited).toBeLessThanOrEqual(1_000);
+    expect(keys[0]?.includes(pack.packId)).toBe(first === 'old');
+    expect(keys).toHaveLength(others.length + 1);
+    expect(new Set(keys).size).toBe(others.length + 1);
+    expect(world.announced.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1]);
+    // All are announced, so nothing is uploaded again.
+    await world.pass(60_000);
+    expect(world.uploads).toHaveLength(before + others.length + 1);
   });
 
   it('announces at once when the bus is back', async () => {

@@ -47,6 +47,8 @@ export interface KeeperOptions {
   logger: Logger;
   /** Uploads at a time. */
   uploads?: number;
+  /** Source of the jitter of every back-off, 0 to 1 (default Math.random). */
+  random?: () => number;
   onEvent?(event: PackEvent, pack: SealedPack, seconds: number): void;
 }
 
@@ -139,15 +141,15 @@ export class PackKeeper {
     this.options.onEvent?.(event, tracked.pack, (Date.now() - tracked.since) / 1000);
     switch (step.action) {
       case 'upload':
-        if (step.backOff) this.later(tracked, backOffMs(tracked.uploads++), () => this.enqueue(tracked));
+        if (step.backOff) this.later(tracked, this.backOff(tracked.uploads++), () => this.enqueue(tracked));
         else this.enqueue(tracked);
         break;
       case 'announce':
-        if (step.backOff) this.later(tracked, backOffMs(tracked.announcements), () => this.announce(tracked));
+        if (step.backOff) this.later(tracked, this.backOff(tracked.announcements), () => this.announce(tracked));
         else this.announceNow(tracked);
         break;
       case 'wait':
-        this.later(tracked, backOffMs(tracked.announcements - 1), () => this.happened(tracked, 'unanswered'));
+        this.later(tracked, this.backOff(tracked.announcements - 1), () => this.happened(tracked, 'unanswered'));
         break;
       case 'confirm':
         await this.confirm(tracked);
@@ -189,6 +191,10 @@ export class PackKeeper {
   private tell(packId: string, outcome: PackOutcome): void {
     for (const settle of this.waiting.get(packId) ?? []) settle(outcome);
     this.waiting.delete(packId);
+  }
+
+  private backOff(attempt: number): number {
+    return backOffMs(attempt, this.options.random);
   }
 
   private later(tracked: TrackedPack, ms: number, what: () => unknown): void {
