@@ -1,5 +1,6 @@
 export * from './dictionary';
 export * from './json';
+export * from './overlay-tags';
 export * from './sop-classes';
 export * from './tag';
 export * from './transfer-syntaxes';

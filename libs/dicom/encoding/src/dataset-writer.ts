@@ -52,11 +52,29 @@ export function writeDataset(json: DicomJson, transferSyntaxUid: string, charset
   return deflated.length % 2 === 0 ? deflated : Buffer.concat([deflated, Buffer.alloc(1)]);
 }
 
+/** How elements are written: what a transfer syntax says of it. */
+export type Encoding = Pick<TransferSyntax, 'implicit' | 'bigEndian'>;
+
+/**
+ * Elements alone, in the order of their tags, without (0008,0005): text in `charset`, sequences with defined lengths. Null
+ * when a text does not fit the character set. A text VR with InlineBinary holds bytes that are in that set already.
+ *
+ * @throws DatasetError as writeDataset; not-encodable also for text that no character set holds (lone surrogates)
+ */
+export function encodeElements(json: DicomJson, encoding: Encoding, charset: Charset): Buffer | null {
+  try {
+    return Buffer.from(new DatasetWriter(encoding, charset).elementsOnly(json));
+  } catch (error) {
+    if (error instanceof DoesNotFit) return null;
+    throw error;
+  }
+}
+
 class DatasetWriter {
   private beyondAscii = false;
 
   constructor(
-    private readonly syntax: TransferSyntax,
+    private readonly syntax: Encoding,
     private readonly charset: Charset,
   ) {}
 
@@ -67,6 +85,10 @@ class DatasetWriter {
     const terms = Buffer.from(this.charset.terms.join('\\'), 'latin1');
     this.element(head, SPECIFIC_CHARACTER_SET, 'CS', terms);
     return Buffer.concat([body.before, head.view(), body.after]);
+  }
+
+  elementsOnly(json: DicomJson): Buffer {
+    return this.elements(json, 0).bytes;
   }
 
   /** `before` and `after`: what stands before and behind the place of (0008,0005). */

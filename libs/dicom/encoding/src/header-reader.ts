@@ -1,6 +1,7 @@
 import { transferSyntax } from '@archipelago/dicom-core';
 import type { HeaderLimits, HeaderReaderLike, HeaderResult } from './api';
 import { DatasetError } from './dataset-error';
+import type { GrowingBuffer } from './growing-buffer';
 import { DIGEST_BULK_OVER } from './header-digest';
 import { HeaderSink } from './header-sink';
 import { Inflater } from './inflater';
@@ -52,6 +53,20 @@ export class HeaderReader implements HeaderReaderLike {
     else this.tokenizer.push(chunk);
   }
 
+  /** The pixel data of the dataset itself has begun: what stands before it is whole. */
+  get pixelReached(): boolean {
+    return this.sink.pixel !== undefined;
+  }
+
+  /** The header up to the pixel data. Only when `pixelReached`; reading may go on. */
+  beforePixel(): Pick<HeaderResult, 'header' | 'leftOut'> {
+    const { header, starts, leftOut } = this.sink;
+    const ordered = this.tokenizer.warnings.has('elements-out-of-order') 
+      ? joinElements(header, inTagOrder(starts, header.length, 0))
+      : header.view();
+    return { header: Buffer.from(ordered), leftOut: [...leftOut] };
+  }
+
   /** @throws DatasetError when the dataset stops in the middle of an element, item, sequence or deflate stream */
   end(): HeaderResult {
     if (this.ended) throw new Error('the reader has ended');
@@ -85,19 +100,37 @@ export class HeaderReader implements HeaderReaderLike {
   private finish(outOfOrder: boolean): { header: Buffer; digest: Buffer } {
     const { header, digest, starts } = this.sink;
     if (!outOfOrder) return { header: header.view(), digest: digest.finish() };
-    const elements: { tag: number; start: number; end: number; from: number; to: number }[] = [];
-    for (let i = 0; i < starts.length; i += 3) {
-      const last = i + 3 >= starts.length;
-      elements.push({
-        tag: starts[i],
-        start: starts[i + 1],
-        end: last ? header.length : starts[i + 4],
-        from: starts[i + 2],
-        to: last ? digest.record.length : starts[i + 5],
-      });
-    }
-    elements.sort((a, b) => a.tag - b.tag);
-    const sorted = Buffer.concat(elements.map(({ start, end }) => header.bytes.subarray(start, end)));
+    const elements = inTagOrder(starts, header.length, digest.record.length);
+    const sorted = joinElements(header, elements);
     return { header: sorted, digest: digest.finish(elements.map(({ from, to }) => ({ start: from, end: to }))) };
   }
+}
+
+interface ElementRange {
+  tag: number;
+  /** In the header. */
+  start: number;
+  end: number;
+  /** In the digest's record. */
+  from: number;
+  to: number;
+}
+
+function inTagOrder(starts: readonly number[], headerEnd: number, recordEnd: number): ElementRange[] {
+  const elements: ElementRange[] = [];
+  for (let i = 0; i < starts.length; i += 3) {
+    const last = i + 3 >= starts.length;
+    elements.push({
+      tag: starts[i],
+      start: starts[i + 1],
+      end: last ? headerEnd : starts[i + 4],
+      from: starts[i + 2],
+      to: last ? recordEnd : starts[i + 5],
+    });
+  }
+  return elements.sort((a, b) => a.tag - b.tag);
+}
+
+function joinElements(header: GrowingBuffer, elements: readonly ElementRange[]): Buffer {
+  return Buffer.concat(elements.map(({ start, end }) => header.bytes.subarray(start, end)));
 }

@@ -6,6 +6,8 @@ export { compressHeader, decompressHeader } from './header-compression';
 export { DIGEST_BULK_OVER } from './header-digest';
 export { DEFAULT_LIMITS, HeaderReader } from './header-reader';
 export { parseDataset } from './parse-dataset';
+export { mapBackChanges, type ShownValue } from './map-back';
+export { overlayDataset, peekHeader, type OverlayOptions, type PeekedDataset, type TagChange } from './overlay';
 export * from './part10';
 export { MAX_FRAGMENTS } from './pixel-table';
 export type { TokenSink } from './token-sink';

@@ -59,6 +59,15 @@ export class Tokenizer {
     this.levels = new LevelStack(maxDepth, syntax.implicit, syntax.bigEndian);
   }
 
+  /** How elements of the level that is being read are encoded: seen, not declared (senders mix them up). */
+  get implicit(): boolean {
+    return this.levels.implicit;
+  }
+
+  get bigEndian(): boolean {
+    return this.levels.bigEndian;
+  }
+
   /** @throws DatasetError */
   push(chunk: Buffer): void {
     const length = chunk.length;

@@ -55,11 +55,13 @@ async function* reencode(
   if (rest.length > 0) yield rest;
 }
 
-function* slices(chunk: Buffer, size: number): Generator<Buffer> {
+/** @internal */
+export function* slices(chunk: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < chunk.length; at += size) yield chunk.subarray(at, at + size);
 }
 
-async function* deflate(plain: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+/** @internal Raw deflate as it streams, of even length. */
+export async function* deflate(plain: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const zlib = createDeflateRaw();
   const input = Readable.from(plain, { objectMode: false, highWaterMark: 1 });
   input.on('error', (error) => zlib.destroy(error));
