@@ -3,12 +3,7 @@ import { isGroupLengthTag, isPrivateTag, type Tag } from './tag';
 
 /** Why an element may not be shown with another value than its own. */
 export type OverlayObstacle =
-  | 'identifies-instance'
-  | 'file-meta'
-  | 'pixel-description'
-  | 'written-by-encoder'
-  | 'private'
-  | 'unknown';
+  'identifies-instance' | 'file-meta' | 'pixel-description' | 'written-by-encoder' | 'private' | 'unknown';
 
 /** What says how the elements themselves are written, or is written by whoever changes them. */
 const ENCODER = new Set<Tag>([

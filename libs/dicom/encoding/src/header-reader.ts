@@ -61,7 +61,7 @@ export class HeaderReader implements HeaderReaderLike {
   /** The header up to the pixel data. Only when `pixelReached`; reading may go on. */
   beforePixel(): Pick<HeaderResult, 'header' | 'leftOut'> {
     const { header, starts, leftOut } = this.sink;
-    const ordered = this.tokenizer.warnings.has('elements-out-of-order') 
+    const ordered = this.tokenizer.warnings.has('elements-out-of-order')
       ? joinElements(header, inTagOrder(starts, header.length, 0))
       : header.view();
     return { header: Buffer.from(ordered), leftOut: [...leftOut] };

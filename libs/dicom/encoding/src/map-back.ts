@@ -38,7 +38,9 @@ function normalised(values: readonly (string | number)[] | null, vr: string): st
   const isNumber = ['number-text', 'binary-number'].includes(vrRule(vr)?.kind ?? '');
   const texts = (values ?? []).map((value) => {
     const text = String(value).trim();
-    return isNumber && text !== '' && Number.isFinite(Number(text)) ? String(Number(text)) : text.replace(/[\^=]+$/, '');
+    return isNumber && text !== '' && Number.isFinite(Number(text))
+      ? String(Number(text))
+      : text.replace(/[\^=]+$/, '');
   });
   return texts.every((text) => text === '') ? '' : JSON.stringify(texts);
 }

@@ -50,7 +50,9 @@ export interface OverlayPlan {
  * @throws DatasetError not-encodable: an element that must not be changed, a value that its VR cannot hold
  */
 export function planOverlay(view: Dataset, options: OverlayOptions): OverlayPlan | null {
-  const changes = options.changes.map((change) => resolve(view, change)).filter((change) => changesAnything(view, change));
+  const changes = options.changes
+    .map((change) => resolve(view, change))
+    .filter((change) => changesAnything(view, change));
   if (changes.length === 0) return null;
   for (const charset of [view.charset, UTF8]) {
     const plan = tryPlan(view, changes, options, charset);

@@ -88,7 +88,11 @@ describe('overlayDataset', () => {
             '04000550': {
               vr: 'SQ',
               Value: [
-                { '00081030': expected['00081030'], '00100020': expected['00100020'], '00101010': expected['00101010'] },
+                {
+                  '00081030': expected['00081030'],
+                  '00100020': expected['00100020'],
+                  '00101010': expected['00101010'],
+                },
               ],
             },
             '04000562': { vr: 'DT', Value: ['20261126120000+0000'] },
@@ -200,6 +204,8 @@ describe('overlayDataset', () => {
     ['ISO_IR 144', 'Люкceмбypг', 'Череп'],
     ['\\ISO 2022 IR 87', 'Yamada^Tarou=山田^太郎=やまだ^たろう', '頭'],
     ['GBK', 'Wang^XiaoDong=王^小东', '头'],
+    ['ISO_IR 203', 'Œuvrard^Žofie', 'Tête'],
+    ['\\ISO 2022 IR 58', 'Zhang^XiaoDong=张^小东', '头'],
     ['ISO_IR 13', 'ﾔﾏﾀﾞ^ﾀﾛｳ', 'ﾀﾛｳ'],
   ])('%s: what does not fit makes everything ISO_IR 192, in items too', async (charset, name, description) => {
     const json: DicomJson = {
