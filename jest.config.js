@@ -19,7 +19,9 @@ const base = {
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools'],
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['development', 'node', 'require', 'default'] },
-  transform: { '^.+\\.ts$': ['@swc/jest', swc] },
+  // ES modules of packages that have no other form: Jest's require() does not take them, Node's does.
+  transform: { '^.+\\.ts$': ['@swc/jest', swc], '/@marcbachmann/cel-js/.+\\.js$': ['@swc/jest', swc] },
+  transformIgnorePatterns: ['/node_modules/(?!@marcbachmann/cel-js/)'],
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/data/'],
   setupFiles: ['reflect-metadata'],
 };
