@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import { PackAnswered, PackSealed, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
 import { recount } from '@archipelago/catalog-store';
-import { HeaderReader } from '@archipelago/dicom-encoding';
+import { HeaderReader, writeDataset } from '@archipelago/dicom-encoding';
 import { Spool, type SealedPack } from '@archipelago/pack';
 import { Bus } from '@archipelago/platform-bus';
 import { createService } from '@archipelago/platform-service';
@@ -86,6 +86,39 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     return (await segment.seal()) as SealedPack;
   }
 
+  /** What an edge writes of an archive's answer to a study level query. */
+  async function answerPack(studyUid: string, description: string, at: string): Promise<SealedPack> {
+    const segment = spool.openSegment();
+    const entry = await segment.begin({
+      origin: 'fetched',
+      source: 'north',
+      callingAeTitle: 'ARCHIPELAGO',
+      calledAeTitle: 'NORTHPACS',
+      remoteAddress: '127.0.0.1',
+      site: 'main',
+      receivedAt: at,
+      sopClassUid: '1.2.840.10008.5.1.4.1.2.2.1',
+      sopInstanceUid: studyUid,
+      transferSyntaxUid: '1.2.840.10008.1.2.1',
+      harvest: 'study',
+      warnings: [],
+    });
+    const dataset = writeDataset(
+      {
+        '0020000D': { vr: 'UI', Value: [studyUid] },
+        '00100020': { vr: 'LO', Value: ['N1'] },
+        '00081030': { vr: 'LO', Value: [description] },
+        '00201208': { vr: 'IS', Value: [17] },
+      },
+      '1.2.840.10008.1.2.1',
+    );
+    const reader = new HeaderReader('1.2.840.10008.1.2.1');
+    reader.push(dataset);
+    await entry.write(dataset);
+    await entry.commit(reader.end());
+    return (await segment.seal()) as SealedPack;
+  }
+
   async function upload(pack: SealedPack): Promise<PackSealedV1> {
     const key = `packs/main/2026/11/23/${pack.packId}.pack`;
     await store.putFile(key, pack.path, pack);
@@ -159,6 +192,25 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     const before = await count('difference');
     expect(await announce(await upload(await packOf([changed])))).toMatchObject({ outcome: 'indexed' });
     expect(await count('difference')).toBe(before + 1);
+  });
+
+  it('what an archive answered becomes a study that nothing is held of, and an event when it changes', async () => {
+    const uid = '1.2.826.0.1.77';
+    const updates = (): Promise<number> => count("outbox WHERE subject LIKE 'evt.catalog.study.updated%'");
+    const stored = await count("outbox WHERE subject LIKE 'evt.catalog.instance.stored%'");
+    const before = await updates();
+    await announce(await upload(await answerPack(uid, 'Thorax', '2026-11-23T10:00:00.000Z')));
+    await announce(await upload(await answerPack(uid, 'Thorax', '2026-11-23T11:00:00.000Z')));
+    const { rows } = await database.query(
+      "SELECT patient_id, instances, basis, attributes #>> '{00081030,Value,0}' AS description FROM study WHERE study_instance_uid = $1",
+      [uid],
+    );
+    expect(rows).toEqual([{ patient_id: 'N1', instances: 17, basis: 'archive', description: 'Thorax' }]);
+    expect(await updates()).toBe(before + 1);
+    await announce(await upload(await answerPack(uid, 'Abdomen', '2026-11-23T12:00:00.000Z')));
+    expect(await updates()).toBe(before + 2);
+    expect(await count("outbox WHERE subject LIKE 'evt.catalog.instance.stored%'")).toBe(stored);
+    expect(await count('source_study WHERE NOT held')).toBe(2);
   });
 
   it('the sweep ingests the unknown, and asks for the missing and the damaged', async () => {

@@ -67,5 +67,6 @@ export class IngestMetrics {
     this.instances.inc({ result: 'duplicate' }, result.duplicates);
     this.instances.inc({ result: 'difference' }, result.differences);
     this.instances.inc({ result: 'held-back' }, result.heldBack);
+    this.instances.inc({ result: 'archive-answer' }, result.answers);
   }
 }

@@ -111,6 +111,7 @@ export class IngestService {
         packId: a.packId,
         entries: a.entries,
         instances: result.newInstances,
+        answers: result.answers,
         duplicates: result.duplicates,
         differences: result.differences,
         ms: Math.round(all),
@@ -147,6 +148,7 @@ export class IngestService {
         defaultIssuer: (entry) => this.issuerOf(entry.source, entry.callingAeTitle),
         identity: this.identity,
         attributes: this.attributes,
+        archives: this.config.archives.map((archive) => archive.name),
       });
       if (result.already) return null;
       await this.writeEvents(client, a, result, cause);
@@ -163,7 +165,7 @@ export class IngestService {
 
   private async writeEvents(client: SqlClient, a: PackSealedV1, result: IndexPackResult, cause: Cause): Promise<void> {
     const common = { site: a.site, cause: cause.eventId, ...(cause.trace === undefined ? {} : { trace: cause.trace }) };
-    const events: OutboxEvent[] = result.studies.flatMap((study) => [
+    const stored = result.studies.map((study) =>
       outboxEvent({
         ...common,
         contract: InstanceStored,
@@ -176,8 +178,9 @@ export class IngestService {
           source: study.source,
         },
       }),
-      outboxEvent({ ...common, contract: StudyUpdated, payload: { studyId: study.studyId, revision: study.revision } }),
-    ]);
+    );
+    const updated = result.updated.map((study) => outboxEvent({ ...common, contract: StudyUpdated, payload: study }));
+    const events: OutboxEvent[] = [...stored, ...updated];
     await writeOutbox(client, events);
   }
 

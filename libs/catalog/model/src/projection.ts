@@ -142,17 +142,21 @@ export function keep(view: HeaderView, attributes: readonly QueryAttribute[]): K
   return kept;
 }
 
-function first(view: HeaderView, tag: number): string {
+export function first(view: HeaderView, tag: number): string {
   return wellFormed((view.strings(tag)?.[0] ?? '').trim().slice(0, LONGEST_VALUE));
 }
 
 /** Integer of an IS value that fits PostgreSQL's integer, else null. */
-function integer(text: string): number | null {
+export function integer(text: string): number | null {
   const value = Number(text);
   return text !== '' && Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : null;
 }
 
-function projectPatient(view: HeaderView, studyUid: string, options: Required<ProjectionOptions>): ProjectedPatient {
+export function projectPatient(
+  view: HeaderView,
+  studyUid: string,
+  options: Required<ProjectionOptions>,
+): ProjectedPatient {
   const name = foldName(first(view, T.PatientName));
   const issuer = first(view, T.Issuer) || options.defaultIssuer;
   return {
@@ -165,7 +169,7 @@ function projectPatient(view: HeaderView, studyUid: string, options: Required<Pr
   };
 }
 
-function projectStudy(view: HeaderView, studyInstanceUid: string, attributes: AttributeSet): ProjectedStudy {
+export function projectStudy(view: HeaderView, studyInstanceUid: string, attributes: AttributeSet): ProjectedStudy {
   return {
     studyInstanceUid,
     attributes: { ...keep(view, attributes.ofLevel('STUDY')), '0020000D': identityElement('UI', studyInstanceUid) },
@@ -175,7 +179,7 @@ function projectStudy(view: HeaderView, studyInstanceUid: string, attributes: At
   };
 }
 
-function projectSeries(view: HeaderView, seriesInstanceUid: string, attributes: AttributeSet): ProjectedSeries {
+export function projectSeries(view: HeaderView, seriesInstanceUid: string, attributes: AttributeSet): ProjectedSeries {
   return {
     seriesInstanceUid,
     attributes: { ...keep(view, attributes.ofLevel('SERIES')), '0020000E': identityElement('UI', seriesInstanceUid) },
@@ -184,8 +188,18 @@ function projectSeries(view: HeaderView, seriesInstanceUid: string, attributes: 
   };
 }
 
-function identityElement(vr: string, value: string): KeptElement {
+export function identityElement(vr: string, value: string): KeptElement {
   return value === '' ? { vr } : { vr, Value: [value] };
+}
+
+export function withDefaults(options: ProjectionOptions): Required<ProjectionOptions> {
+  const attributes = options.attributes ?? DEFAULT_ATTRIBUTES;
+  return {
+    attributes,
+    identity: options.identity ?? DEFAULT_IDENTITY_RULES,
+    defaultIssuer: options.defaultIssuer ?? '',
+    levels: options.levels ?? new SharedLevels(attributes),
+  };
 }
 
 /**
@@ -193,12 +207,7 @@ function identityElement(vr: string, value: string): KeptElement {
  * what the object was stored and acknowledged under, and what it is retrieved by.
  */
 export function projectInstance(entry: EntryIdentity, view: HeaderView, options: ProjectionOptions = {}): Projection {
-  const full: Required<ProjectionOptions> = {
-    attributes: options.attributes ?? DEFAULT_ATTRIBUTES,
-    identity: options.identity ?? DEFAULT_IDENTITY_RULES,
-    defaultIssuer: options.defaultIssuer ?? '',
-    levels: options.levels ?? new SharedLevels(options.attributes ?? DEFAULT_ATTRIBUTES),
-  };
+  const full = withDefaults(options);
   const { levels } = full;
   const apart = isPatientless(entry.sopClassUid);
   const attributes = keep(view, apart ? full.attributes.patientless : full.attributes.ofLevel('IMAGE'));

@@ -83,6 +83,8 @@ describe('indexPack', () => {
       differences: 0,
       heldBack: 0,
       studies: [],
+      answers: 0,
+      updated: [],
       parseSeconds: 0,
     });
     expect(await countOf('pack_entry')).toBe(1);

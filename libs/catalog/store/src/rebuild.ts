@@ -1,13 +1,16 @@
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { IndexPackInput } from './write/index-pack.types';
 import { present } from './write/present';
+import { answeredStudies, deriveAnswers, type DeriveOptions } from './write/derive';
 import { projectPack } from './write/index-pack';
+import { readPackAnswers, writeAnswers } from './write/present-answers';
 
 /** Reads a stored pack again: its announcement, index and headers, with the same rules as when it was indexed. */
 export type LoadPack = (pack: { packId: string; store: string; key: string }) => Promise<IndexPackInput>;
 
 /** Shadow tables in a schema before the real ones on the search path: the same code writes them. */
 const SHADOW = 'catalog_rebuild';
+const STUDIES_AT_ONCE = 1000;
 const TABLES = ['patient', 'study', 'series', 'instance'];
 
 async function makeShadow(client: SqlClient): Promise<void> {
@@ -20,6 +23,7 @@ async function makeShadow(client: SqlClient): Promise<void> {
 }
 
 async function replay(client: SqlClient, load: LoadPack): Promise<number> {
+  let derive: DeriveOptions | undefined;
   const { rows: packs } = await client.query<{ id: string; packId: string; store: string; key: string }>(
     `SELECT DISTINCT ON (p.indexed_order) p.id::text, p.pack_id::text AS "packId", l.store, l.key FROM pack p JOIN pack_location l ON l.pack = p.id
      WHERE p.indexed_order IS NOT NULL ORDER BY p.indexed_order, (l.missing_at IS NULL) DESC`,
@@ -34,11 +38,27 @@ async function replay(client: SqlClient, load: LoadPack): Promise<number> {
     const entries = await projectPack(
       client,
       input,
-      input.index.entries.filter((entry) => !skip.has(entry.ordinal)),
+      input.index.entries.filter((entry) => entry.harvest === undefined && !skip.has(entry.ordinal)),
     );
     await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
+    const answers = await readPackAnswers(client, input);
+    if (answers.length === 0) continue;
+    derive = input;
+    await writeAnswers(client, pack.id, answers);
   }
+  if (derive) await deriveAll(client, derive);
   return packs.length;
+}
+
+/** What is shown of answers does not depend on their order: derived once, when all source rows are as they were. */
+async function deriveAll(client: SqlClient, options: DeriveOptions): Promise<void> {
+  for (let after = ''; ;) {
+    const studies = await answeredStudies(client, after, STUDIES_AT_ONCE);
+    await deriveAnswers(client, studies, options);
+    const last = studies.at(-1);
+    if (last === undefined || studies.length < STUDIES_AT_ONCE) return;
+    after = last;
+  }
 }
 
 /** Old ids by key, so that events and cursors that name them stay true; a row that is new gets a new id. */

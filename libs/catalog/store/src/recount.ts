@@ -1,4 +1,5 @@
 import type { SqlClient } from '@archipelago/platform-storage';
+import { shown } from './shown';
 import { COUNT_SERIES, SUM_STUDIES } from './write/sums';
 
 /** Where a stored sum differs from what counting the instances gives. */
@@ -24,7 +25,7 @@ const PATIENT = `
          to_jsonb(ARRAY[k.studies, k.series, k.instances]) AS counted
   FROM patient t JOIN (
     SELECT p.id, count(s.id)::int AS studies, coalesce(sum(s.series), 0)::int AS series, coalesce(sum(s.instances), 0)::int AS instances
-    FROM patient p LEFT JOIN study s ON s.patient = p.id AND s.instances > 0 WHERE p.id = ANY($1) GROUP BY p.id) k ON k.id = t.id
+    FROM patient p LEFT JOIN study s ON s.patient = p.id AND ${shown('s')} WHERE p.id = ANY($1) GROUP BY p.id) k ON k.id = t.id
   WHERE (t.studies, t.series, t.instances) IS DISTINCT FROM (k.studies, k.series, k.instances)`;
 
 /** Counts a study anew, with its series and its patient (all studies when no id is given): empty when all sums are right. */

@@ -13,6 +13,10 @@ export interface Sample {
   pixels?: string;
   /** Distinguishes the wire only: another encoding of the same. */
   encoding?: string;
+  /** No object, but what an archive answered of it. */
+  harvest?: PackEntry['harvest'];
+  /** ISO 8601; of an answer, when it was given. */
+  at?: string;
 }
 
 const VRS: Record<string, string> = {
@@ -52,6 +56,10 @@ const VRS: Record<string, string> = {
   '00180015': 'CS',
   '00080021': 'DA',
   '00080031': 'TM',
+  '00201206': 'IS',
+  '00201208': 'IS',
+  '00201209': 'IS',
+  '00080061': 'CS',
 };
 
 export type Plain = { [tag: string]: string | number | null | string[] | Plain[] };
@@ -100,9 +108,12 @@ function entryOf(sample: Sample, ordinal: number): PackEntry {
     calledAeTitle: 'ARCHIPELAGO',
     remoteAddress: '127.0.0.1',
     site: 'main',
-    receivedAt: '2026-11-20T10:00:00.000Z',
-    sopClassUid: uid('00080016'),
-    sopInstanceUid: uid('00080018'),
+    receivedAt: sample.at ?? '2026-11-20T10:00:00.000Z',
+    sopClassUid: uid('00080016') || '1.2.840.10008.5.1.4.1.2.2.1',
+    sopInstanceUid: uid(
+      sample.harvest === 'study' ? '0020000D' : sample.harvest === 'series' ? '0020000E' : '00080018',
+    ),
+    ...(sample.harvest === undefined ? {} : { harvest: sample.harvest }),
     transferSyntaxUid: '1.2.840.10008.1.2.1',
     warnings: [],
   };
@@ -162,4 +173,73 @@ export function ct(study: string, series: number, number: number, more: Plain = 
     '0008103E': 'Axial',
     ...more,
   });
+}
+
+/** What an archive answers about study `study` at study level. */
+export function studyAnswer(archive: string, study: string, more: Plain = {}, at = '2026-11-21T10:00:00.000Z'): Sample {
+  const header = dicom({
+    '0020000D': `1.2.826.0.1.${study}`,
+    '00100010': 'Doe^John',
+    '00100020': `P${study}`,
+    '00100030': '19600229',
+    '00100040': 'M',
+    '00080020': '20260115',
+    '00080030': '101530',
+    '00080050': `A${study}`,
+    '00081030': 'Thorax',
+    '00080061': ['CT'],
+    '00201206': 1,
+    '00201208': 2,
+    ...more,
+  });
+  return { header, harvest: 'study', source: archive, origin: 'fetched', at };
+}
+export function seriesAnswer(
+  archive: string,
+  study: string,
+  series: number,
+  more: Plain = {},
+  at = '2026-11-21T10:00:00.000Z',
+): Sample {
+  const root = `1.2.826.0.1.${study}`;
+  const header = dicom({
+    '0020000D': root,
+    '0020000E': `${root}.${series}`,
+    '00080060': 'CT',
+    '00200011': series,
+    '0008103E': 'Axial',
+    '00201209': 2,
+    ...more,
+  });
+  return { header, harvest: 'series', source: archive, origin: 'fetched', at };
+}
+export function imageAnswer(
+  archive: string,
+  study: string,
+  series: number,
+  number: number,
+  more: Plain = {},
+  at = '2026-11-21T10:00:00.000Z',
+): Sample {
+  const root = `1.2.826.0.1.${study}`;
+  const header = dicom({
+    '0020000D': root,
+    '0020000E': `${root}.${series}`,
+    '00080018': `${root}.${series}.${number}`,
+    '00080016': '1.2.840.10008.5.1.4.1.1.2',
+    '00200013': number,
+    ...more,
+  });
+  return { header, harvest: 'image', source: archive, origin: 'fetched', at };
+}
+/** The whole header that an archive gives of a CT image. */
+export function fullAnswer(
+  archive: string,
+  study: string,
+  series: number,
+  number: number,
+  more: Plain = {},
+  at = '2026-11-21T10:00:00.000Z',
+): Sample {
+  return { header: ct(study, series, number, more), harvest: 'full', source: archive, origin: 'fetched', at };
 }

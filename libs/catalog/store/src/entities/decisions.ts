@@ -5,6 +5,7 @@ import { bigint, bytes, createdAt, identity, integer, json, keyBigint, keyBytes,
 @Entity('difference')
 @Unique('difference_kind_subject_key', ['kind', 'subject'])
 @Index('difference_open', { synchronize: false })
+@Index('difference_archives', { synchronize: false })
 @Check('difference_state_check', "state IN ('open', 'decided')")
 export class DifferenceEntity {
   @identity('difference_pkey') id!: string;

@@ -5,7 +5,7 @@ import { SourceInstanceEntity, SourceSeriesEntity, SourceStudyEntity } from './s
 
 export { DifferenceEntity, PixelComparisonEntity, SeriesMetadataEntity, TombstoneEntity } from './decisions';
 export { PackEntity, PackEntryEntity, PackLocationEntity, SourceEntity } from './packs';
-export { PatientEntity, SeriesEntity, StudyEntity } from './presentation';
+export { PatientEntity, SeriesEntity, StudyEntity, type SeriesSaid, type StudySaid } from './presentation';
 export { SourceInstanceEntity, SourceSeriesEntity, SourceStudyEntity, type SourceState } from './sources';
 
 /**

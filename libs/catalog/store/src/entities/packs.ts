@@ -71,7 +71,7 @@ export class PackEntryEntity {
   @bytes('header_digest') headerDigest!: Buffer;
   @bytes('same_as', {
     nullable: true,
-    comment: 'wire digest of the kept instance that this is a copy of; null: held back',
+    comment: 'wire digest of the kept instance that this is a copy of; null: held back, or no object but an answer',
   })
   sameAs!: Buffer | null;
   @bigint('dataset_offset') datasetOffset!: string;
@@ -82,4 +82,6 @@ export class PackEntryEntity {
   @moment('received_at') receivedAt!: Date;
   @words('calling_ae_title') callingAeTitle!: string;
   @words('called_ae_title') calledAeTitle!: string;
+  /** No object, but what an archive answered: how deep. */
+  @words('harvest', { nullable: true }) harvest!: string | null;
 }

@@ -1,9 +1,23 @@
-import { Entity, Index, Unique } from 'typeorm';
+import { Check, Entity, Index, Unique } from 'typeorm';
 import type { KeptAttributes } from '@archipelago/catalog-model';
-import { bigint, createdAt, identity, integer, json, text, textOrEmpty, texts } from './columns';
+import { bigint, createdAt, identity, integer, json, text, textOrEmpty, texts, words } from './columns';
+
+const BASES = "basis IN ('held', 'archive', 'both')";
+
+/** Claims of archives that were asked no deeper, the largest of each; absent: no archive said. */
+export interface StudySaid {
+  series?: number;
+  instances?: number;
+  modalities?: string[];
+  classes?: string[];
+}
+export interface SeriesSaid {
+  instances?: number;
+}
 
 /** A patient as shown: one local identity (issuer, id), or one study's where the id names nobody. */
 @Entity('patient')
+@Check('patient_basis_check', BASES)
 @Unique('patient_patient_id_issuer_scope_key', ['patientId', 'issuer', 'scope'])
 @Index('patient_name', ['nameAlphabetic'])
 @Index('patient_ideographic', { synchronize: false })
@@ -21,6 +35,10 @@ export class PatientEntity {
   @integer('birth_date', { nullable: true }) birthDate!: number | null;
   @textOrEmpty('sex') sex!: string;
   @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  /** What `attributes` are made of; the layers stand beside where there are both. */
+  @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
+  @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
+  @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
   @integer('studies', { default: 0 }) studies!: number;
   @integer('series', { default: 0 }) series!: number;
   @integer('instances', { default: 0 }) instances!: number;
@@ -29,6 +47,7 @@ export class PatientEntity {
 
 /** A study as shown. `changed_xid` (xid8, for the change feed) and the generated `study_id` are not mapped. */
 @Entity('study')
+@Check('study_basis_check', BASES)
 @Unique('study_study_instance_uid_patient_key', ['studyInstanceUid', 'patientRow'])
 @Index('study_order', ['sortDate', 'sortTime', 'studyInstanceUid', 'id'])
 @Index('study_patient', ['patientRow'])
@@ -64,6 +83,12 @@ export class StudyEntity {
   @texts('modalities') modalities!: string[];
   @texts('sop_classes') sopClasses!: string[];
   @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  /** What `attributes` are made of; the layers stand beside where there are both. */
+  @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
+  @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
+  @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
+  /** What archives claim of it; null where no archive has it. */
+  @json('said', { nullable: true }) said!: StudySaid | null;
   @integer('series', { default: 0 }) series!: number;
   @integer('instances', { default: 0 }) instances!: number;
   @bigint('bytes', { default: 0 }) bytes!: string;
@@ -74,6 +99,7 @@ export class StudyEntity {
 
 /** A series as shown. */
 @Entity('series')
+@Check('series_basis_check', BASES)
 @Unique('series_series_instance_uid_study_key', ['seriesInstanceUid', 'studyRow'])
 @Index('series_order', ['studyRow', 'sortNumber', 'seriesInstanceUid', 'id'])
 @Index('series_changed', ['changedAt'])
@@ -86,6 +112,12 @@ export class SeriesEntity {
   @integer('sort_number', { default: 2147483647 }) sortNumber!: number;
   @texts('sop_classes') sopClasses!: string[];
   @json('attributes', { default: {} }) attributes!: KeptAttributes;
+  /** What `attributes` are made of; the layers stand beside where there are both. */
+  @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
+  @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
+  @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
+  /** What archives claim of it; null where no archive has it. */
+  @json('said', { nullable: true }) said!: SeriesSaid | null;
   @integer('instances', { default: 0 }) instances!: number;
   @bigint('bytes', { default: 0 }) bytes!: string;
   @texts('labels') labels!: string[];

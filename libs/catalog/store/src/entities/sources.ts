@@ -1,6 +1,6 @@
-import { Check, Entity, JoinColumn, ManyToOne, Unique, type Relation } from 'typeorm';
+import { Check, Entity, Index, JoinColumn, ManyToOne, Unique, type Relation } from 'typeorm';
 import type { KeptAttributes } from '@archipelago/catalog-model';
-import { bigint, bytes, integer, json, keyInteger, keyText, moment, text, words } from './columns';
+import { bigint, bytes, integer, json, keyInteger, keyText, moment, text, trueUnless, words } from './columns';
 import { SourceEntity } from './packs';
 
 /** Of a version: still there; gone from the source; refused there; deleted. */
@@ -9,6 +9,7 @@ const STATES = "state IN ('present', 'vanished', 'rejected', 'deleted')";
 
 /** What a source said of a study: one row a version, never merged. */
 @Entity('source_study')
+@Index('source_study_patient', { synchronize: false })
 @Unique('source_study_study_instance_uid_source_tag_digest_key', ['studyInstanceUid', 'source', 'tagDigest'])
 @Check('source_study_state_check', STATES)
 export class SourceStudyEntity {
@@ -27,10 +28,13 @@ export class SourceStudyEntity {
   @text('issuer') issuer!: string;
   @bigint('pack') packRow!: string;
   @integer('ordinal') ordinal!: number;
+  /** Said with an object that we hold; false: an answer of the archive. */
+  @trueUnless('held') held!: boolean;
 }
 
 /** What a source said of a series. */
 @Entity('source_series')
+@Index('source_series_study', { synchronize: false })
 @Unique('source_series_series_instance_uid_source_tag_digest_key', ['seriesInstanceUid', 'source', 'tagDigest'])
 @Check('source_series_state_check', STATES)
 export class SourceSeriesEntity {
@@ -50,10 +54,13 @@ export class SourceSeriesEntity {
   @text('issuer') issuer!: string;
   @bigint('pack') packRow!: string;
   @integer('ordinal') ordinal!: number;
+  /** Said with an object that we hold; false: an answer of the archive. */
+  @trueUnless('held') held!: boolean;
 }
 
 /** What a source said of an instance; a new version is another wire digest. */
 @Entity('source_instance')
+@Index('source_instance_study', { synchronize: false })
 @Unique('source_instance_sop_instance_uid_source_wire_digest_key', ['sopInstanceUid', 'source', 'wireDigest'])
 @Check('source_instance_state_check', STATES)
 export class SourceInstanceEntity {
@@ -75,4 +82,8 @@ export class SourceInstanceEntity {
   @text('issuer') issuer!: string;
   @bigint('pack') packRow!: string;
   @integer('ordinal') ordinal!: number;
+  /** Said with an object that we hold; false: an answer of the archive. */
+  @trueUnless('held') held!: boolean;
+  /** What an archive answered; null with an object, whose header block has it. */
+  @json('attributes', { nullable: true }) attributes!: KeptAttributes | null;
 }

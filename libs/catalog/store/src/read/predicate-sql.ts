@@ -149,8 +149,9 @@ export function attributeOf(predicate: Predicate): QueryAttribute {
   return predicate.kind === 'combined' ? predicate.date : predicate.attribute;
 }
 
-/** The effective value of a computed attribute as SQL, for the answer. */
+/** The effective value of a computed attribute as SQL, for the answer; a count that no archive said is none, not 0. */
 export function computedColumn(key: string, alias: Alias): string | undefined {
   const column = COLUMNS[alias][key];
+  if (column?.kind === 'count') return `nullif(${alias}.${column.name}, 0)`;
   return column ? `${alias}.${column.name}` : undefined;
 }

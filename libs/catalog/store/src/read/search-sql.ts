@@ -10,6 +10,7 @@ import type { LabelFilter } from './access';
 import { issuerCondition } from './patient-id';
 import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
 import { SqlBuilder } from './sql-builder';
+import { shown } from '../shown';
 
 /** How the rows of a level are ordered: always by columns that do not change while the row does not. */
 export interface Order {
@@ -59,9 +60,9 @@ const ORDERS: Record<CatalogLevel | 'PATIENTLESS', Order> = {
 };
 
 const FROM: Record<CatalogLevel | 'PATIENTLESS', { from: string; base: string; aliases: Alias[] }> = {
-  PATIENT: { from: 'patient p', base: 'p.instances > 0', aliases: ['p'] },
-  STUDY: { from: 'study s', base: 's.instances > 0', aliases: ['s'] },
-  SERIES: { from: 'series x JOIN study s ON s.id = x.study', base: 'x.instances > 0', aliases: ['s', 'x'] },
+  PATIENT: { from: 'patient p', base: 'p.studies > 0', aliases: ['p'] },
+  STUDY: { from: 'study s', base: shown('s'), aliases: ['s'] },
+  SERIES: { from: 'series x JOIN study s ON s.id = x.study', base: shown('x'), aliases: ['s', 'x'] },
   IMAGE: {
     from: 'instance i JOIN series x ON x.id = i.series JOIN study s ON s.id = i.study',
     base: 'i.is_answer',
@@ -98,8 +99,8 @@ function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder
   const conditions = below.map((one) => predicateCondition(one, aliasOf(attributeOf(one), 'IMAGE', false), sql));
   const aliases = new Set(below.map((one) => aliasOf(attributeOf(one), 'IMAGE', false)));
   const parts: string[] = [];
-  if (level === 'PATIENT') parts.push('s.patient = p.id', 's.instances > 0');
-  if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', 'x.instances > 0');
+  if (level === 'PATIENT') parts.push('s.patient = p.id', shown('s'));
+  if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', shown('x'));
   if (aliases.has('i')) parts.push('i.series = x.id', 'i.is_answer');
   const tables = [
     ...(level === 'PATIENT' ? ['study s'] : []),

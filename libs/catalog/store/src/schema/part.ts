@@ -2,10 +2,11 @@ import type { SchemaPart } from '@archipelago/platform-storage';
 import { CATALOG_ENTITIES } from '../entities';
 import { Catalog1763800000001 } from './0001-catalog';
 import { CatalogSearch1763870000002 } from './0002-search';
+import { CatalogArchives1764100000003 } from './0003-archives';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
 export const CATALOG_SCHEMA: SchemaPart = {
   name: 'catalog',
   entities: CATALOG_ENTITIES,
-  migrations: [Catalog1763800000001, CatalogSearch1763870000002],
+  migrations: [Catalog1763800000001, CatalogSearch1763870000002, CatalogArchives1764100000003],
 };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Projection } from '@archipelago/catalog-model';
+import type { LocalIdentity, Projection } from '@archipelago/catalog-model';
 import type { PackEntry } from '@archipelago/pack';
 import type { StoredCopy } from './index-pack.types';
 
@@ -37,10 +37,17 @@ const SEPARATOR = '\u0000';
 function keysOf(projection: Projection): BatchEntry['keys'] {
   const { patient: person, study: of, series: within } = projection;
   if (!person) return null;
-  const { patientId, issuer, scope } = person.identity;
-  const patient = [patientId, issuer, scope].join(SEPARATOR);
-  const study = `${of?.studyInstanceUid ?? ''}${SEPARATOR}${patient}`;
-  return { patient, study, series: `${within?.seriesInstanceUid ?? ''}${SEPARATOR}${study}` };
+  const patient = keyOfPatient(person.identity);
+  const study = keyBelow(of?.studyInstanceUid ?? '', patient);
+  return { patient, study, series: keyBelow(within?.seriesInstanceUid ?? '', study) };
+}
+
+export function keyOfPatient({ patientId, issuer, scope }: LocalIdentity): string {
+  return [patientId, issuer, scope].join(SEPARATOR);
+}
+/** Key of a study below its patient's, or of a series below its study's. */
+export function keyBelow(uid: string, above: string): string {
+  return `${uid}${SEPARATOR}${above}`;
 }
 
 export function patientKey(one: BatchEntry): string | null {
@@ -71,7 +78,28 @@ export function keyBatch(entries: readonly BatchEntry[]): Keyed {
   return { patients: sortByKey(keyed.patients), studies: sortByKey(keyed.studies), series: sortByKey(keyed.series) };
 }
 
-function sortByKey<T>(map: Map<string, T>): Map<string, T> {
+/** What names the rows of patients, studies and series, by key and in key order. */
+export interface LevelKeys {
+  patients: Map<string, LocalIdentity>;
+  /** `above` is the key of the patient. */
+  studies: Map<string, { uid: string; above: string }>;
+  /** `above` is the key of the study. */
+  series: Map<string, { uid: string; above: string }>;
+}
+
+export function levelKeys(keyed: Keyed): LevelKeys {
+  const keys: LevelKeys = { patients: new Map(), studies: new Map(), series: new Map() };
+  for (const [key, [one]] of keyed.patients)
+    if (one?.projection.patient) keys.patients.set(key, one.projection.patient.identity);
+  for (const [key, [one]] of keyed.studies)
+    if (one?.keys)
+      keys.studies.set(key, { uid: one.projection.study?.studyInstanceUid ?? '', above: one.keys.patient });
+  for (const [key, [one]] of keyed.series)
+    if (one?.keys) keys.series.set(key, { uid: one.projection.series?.seriesInstanceUid ?? '', above: one.keys.study });
+  return keys;
+}
+
+export function sortByKey<T>(map: Map<string, T>): Map<string, T> {
   return new Map([...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 

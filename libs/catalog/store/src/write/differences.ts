@@ -1,6 +1,6 @@
 import type { SqlClient } from '@archipelago/platform-storage';
 import { createHash } from 'node:crypto';
-import { foldName, type KeptAttributes, type ProjectedPatient } from '@archipelago/catalog-model';
+import { foldName, type KeptAttributes, type LocalIdentity } from '@archipelago/catalog-model';
 import { patientKey, seriesKey, studyKey, type BatchEntry } from './batch';
 import type { Locked } from './levels';
 import type { Verdict } from './instances';
@@ -12,6 +12,7 @@ export type DifferenceKind =
   | 'patient-with-other-demographics'
   | 'series-with-other-study'
   | 'missing-study-or-series-uid'
+  | 'archives-differ'
   | 'resend-of-deleted';
 
 export interface Difference {
@@ -67,13 +68,13 @@ export function incompleteDifferences(entries: readonly BatchEntry[]): Differenc
     }));
 }
 
-interface Demographics {
+export interface Demographics {
   name: string;
   birthDate: string;
   sex: string;
 }
 
-function demographicsOf(attributes: KeptAttributes): Demographics {
+export function demographicsOf(attributes: KeptAttributes): Demographics {
   const first = (key: string): string => {
     const value: unknown = attributes[key]?.Value?.[0];
     if (typeof value === 'string') return value.trim();
@@ -84,7 +85,7 @@ function demographicsOf(attributes: KeptAttributes): Demographics {
 }
 
 /** Which of the three contradict each other: both given and not equal; a name may go on where the other ends. */
-function contradictions(a: Demographics, b: Demographics): (keyof Demographics)[] {
+export function contradictions(a: Demographics, b: Demographics): (keyof Demographics)[] {
   const goesOn = a.name.startsWith(b.name) || b.name.startsWith(a.name);
   const differ = (key: 'birthDate' | 'sex'): boolean => a[key] !== '' && b[key] !== '' && a[key] !== b[key];
   return [...(goesOn ? [] : ['name' as const]), ...(['birthDate', 'sex'] as const).filter(differ)];
@@ -107,7 +108,7 @@ export function demographicDifferences(entries: readonly BatchEntry[], locked: L
     base.set(key, known);
     const attributes = contradictions(known, incoming);
     if (attributes.length === 0) continue;
-    const subject = demographicsSubject(patient, incoming);
+    const subject = demographicsSubject(patient.identity, incoming);
     found.set(subject, {
       kind: 'patient-with-other-demographics',
       subject,
@@ -122,7 +123,7 @@ export function demographicDifferences(entries: readonly BatchEntry[], locked: L
   return [...found.values()];
 }
 
-function demographicsSubject({ identity }: ProjectedPatient, { name, birthDate, sex }: Demographics): string {
+export function demographicsSubject(identity: LocalIdentity, { name, birthDate, sex }: Demographics): string {
   const digest = createHash('sha256').update([name, birthDate, sex].join('|')).digest('hex');
   return `${identity.issuer}|${identity.patientId}|${digest.slice(0, 16)}`;
 }
@@ -133,16 +134,33 @@ export async function identityDifferences(
   entries: readonly BatchEntry[],
   locked: Locked,
 ): Promise<Difference[]> {
-  const byStudy = new Map<string, BatchEntry>();
-  const bySeries = new Map<string, BatchEntry>();
+  const byStudy = new Map<string, NewRow>();
+  const bySeries = new Map<string, NewRow>();
   for (const one of entries) {
     const [study, series] = [locked.studies.get(studyKey(one) ?? ''), locked.series.get(seriesKey(one) ?? '')];
-    if (study?.inserted === true && !byStudy.has(study.id)) byStudy.set(study.id, one);
-    if (series?.inserted === true && !bySeries.has(series.id)) bySeries.set(series.id, one);
+    if (study?.inserted === true && !byStudy.has(study.id))
+      byStudy.set(study.id, { key: studyKey(one) ?? '', incoming: entryEvidence(one) });
+    if (series?.inserted === true && !bySeries.has(series.id))
+      bySeries.set(series.id, { key: seriesKey(one) ?? '', incoming: entryEvidence(one) });
   }
+  return clashingRows(client, byStudy, bySeries);
+}
+
+/** A row that was just made: its key, and what brought it. */
+export interface NewRow {
+  key: string;
+  incoming: Record<string, unknown>;
+}
+
+/** Of new rows of studies and series, by id, those whose UID another row has. */
+export async function clashingRows(
+  client: SqlClient,
+  studies: Map<string, NewRow>,
+  series: Map<string, NewRow>,
+): Promise<Difference[]> {
   return [
-    ...(await clashes(client, 'study-with-other-patient', byStudy, CLASHING_STUDIES)),
-    ...(await clashes(client, 'series-with-other-study', bySeries, CLASHING_SERIES)),
+    ...(await clashes(client, 'study-with-other-patient', studies, CLASHING_STUDIES)),
+    ...(await clashes(client, 'series-with-other-study', series, CLASHING_SERIES)),
   ];
 }
 
@@ -156,18 +174,17 @@ const CLASHING_SERIES = `
 async function clashes(
   client: SqlClient,
   kind: DifferenceKind,
-  rows: Map<string, BatchEntry>,
+  rows: Map<string, NewRow>,
   sql: string,
 ): Promise<Difference[]> {
   if (rows.size === 0) return [];
   const { rows: found } = await client.query<{ id: string; uid: string; others: string[] }>(sql, [[...rows.keys()]]);
   return found.map((row) => {
-    const one = rows.get(row.id) as BatchEntry;
-    const key = (kind === 'study-with-other-patient' ? studyKey(one) : seriesKey(one)) ?? row.uid;
+    const { key, incoming } = rows.get(row.id) as NewRow;
     return {
       kind,
       subject: key.replaceAll('\u0000', '|'),
-      evidence: { uid: row.uid, id: row.id, others: row.others, incoming: entryEvidence(one) },
+      evidence: { uid: row.uid, id: row.id, others: row.others, incoming },
     };
   });
 }

@@ -7,7 +7,9 @@ import { flagDifferences } from './differences';
 import type { IndexPackInput, IndexPackResult, StoredCopy } from './index-pack.types';
 import { present } from './present';
 import { insertPackEntries, insertSourceRows, sourceIds } from './source-rows';
-import { findTombstoned, resendDifferences } from './tombstones';
+import { lockAnswers, presentAnswers, readPackAnswers } from './present-answers';
+import type { UpdatedStudy } from './sums';
+import { findTombstoned, namedByObject, resendDifferences } from './tombstones';
 import type { PackEntry } from '@archipelago/pack';
 
 const NOTHING: IndexPackResult = {
@@ -17,6 +19,8 @@ const NOTHING: IndexPackResult = {
   differences: 0,
   heldBack: 0,
   studies: [],
+  answers: 0,
+  updated: [],
   parseSeconds: 0,
 };
 
@@ -98,21 +102,30 @@ export async function indexPack(client: SqlClient, input: IndexPackInput): Promi
   const pack = await recordPack(client, input);
   if (pack === null) return NOTHING;
   const started = performance.now();
-  const all = await projectPack(client, input, input.index.entries);
+  const objects = input.index.entries.filter((entry) => entry.harvest === undefined);
+  const all = await projectPack(client, input, objects);
+  const answers = await readPackAnswers(client, input);
   const parseSeconds = (performance.now() - started) / 1000;
-  const held = await findTombstoned(client, all);
+  const held = await findTombstoned(client, all, namedByObject);
   const entries = all.filter((one) => !held.has(one));
-  const { verdicts, differences, studies } = await present(client, {
+  // of both kinds in one go, for the order of locks
+  const locked = answers.length > 0 ? await lockAnswers(client, answers, all) : [];
+  const { verdicts, differences, studies, updated } = await present(client, {
     entries,
     comparePixels: (a, b) => input.comparePixels(a, b),
   });
+  const derived = answers.length > 0 ? await presentAnswers(client, pack, input, answers, locked) : null;
   await client.query("UPDATE pack SET indexed_order = nextval('pack_indexed_order') WHERE id = $1", [pack]);
-  const sameAs = new Map(verdicts.map((verdict) => [verdict.one, verdict.sameAs]));
+  const sameAs = new Map(verdicts.map((verdict) => [verdict.one.entry.ordinal, verdict.sameAs]));
+  const sources = await sourceIds(
+    client,
+    input.index.entries.map((entry) => entry.source),
+  );
   await insertPackEntries(
     client,
     pack,
-    all,
-    all.map((one) => sameAs.get(one) ?? null),
+    input.index.entries.map((entry) => ({ entry, sourceId: sources.get(entry.source) as number })),
+    input.index.entries.map((entry) => sameAs.get(entry.ordinal) ?? null),
   );
   await insertSourceRows(client, pack, 'present', entries);
   if (held.size > 0) await insertSourceRows(client, pack, 'deleted', [...held.keys()]);
@@ -122,9 +135,16 @@ export async function indexPack(client: SqlClient, input: IndexPackInput): Promi
     already: false,
     newInstances: count('answer'),
     duplicates: count('copy'),
-    differences: differences + flagged,
+    differences: differences + flagged + (derived?.differences ?? 0),
     heldBack: held.size,
     studies,
+    answers: input.index.entries.length - objects.length,
+    updated: latestRevisions([...updated, ...(derived?.studies ?? [])]),
     parseSeconds,
   };
+}
+
+function latestRevisions(studies: readonly UpdatedStudy[]): IndexPackResult['updated'] {
+  const latest = new Map(studies.map(({ id, revision }) => [id, revision]));
+  return [...latest].map(([studyId, revision]) => ({ studyId, revision }));
 }

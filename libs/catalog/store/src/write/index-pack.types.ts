@@ -32,6 +32,8 @@ export interface IndexPackInput {
   defaultIssuer?(entry: PackEntry): string;
   attributes?: AttributeSet;
   identity?: IdentityRules;
+  /** Names of the archives in the order of the configuration: of two answers that of the first wins. */
+  archives?: readonly string[];
   /** Tier of the store (default `hot`). */
   tier?: string;
 }
@@ -60,6 +62,10 @@ export interface IndexPackResult {
   heldBack: number;
   /** Studies that changed; objects without a patient are not among them. */
   studies: IndexedStudy[];
+  /** Entries that are no objects but what an archive answered of one. */
+  answers: number;
+  /** All studies of which something changed, by answers of archives too. */
+  updated: { studyId: string; revision: number }[];
   /** Time that reading and projecting the headers took; what else `indexPack` took is SQL and pixels. */
   parseSeconds: number;
 }

@@ -12,6 +12,8 @@ export interface Verdict {
   sameAs: string;
   /** The answer that this one took the place of. */
   replaced?: KnownInstance;
+  /** What archives said of it, of which the bytes have come now: no difference, whatever they said. */
+  arrived?: KnownInstance;
   /** Kept beside this answer, and it must be decided which is right. */
   differsFrom?: KnownInstance;
 }
@@ -24,6 +26,8 @@ export interface KnownInstance {
   source: number;
   study: string | null;
   series: string | null;
+  /** False: known from archives only. */
+  held: boolean;
 }
 
 const COLUMNS =
@@ -80,7 +84,7 @@ function versionKey(one: BatchEntry): string {
 async function readKnown(client: SqlClient, uids: readonly string[]): Promise<Map<string, KnownInstance[]>> {
   const { rows } = await client.query<KnownInstance>(
     `SELECT sop_instance_uid AS uid, encode(wire_digest, 'hex') AS wire, encode(header_digest, 'hex') AS header,
-            is_answer AS answer, source, study::text, series::text
+            is_answer AS answer, source, study::text, series::text, held
      FROM instance WHERE sop_instance_uid = ANY($1) ORDER BY sop_instance_uid, id`,
     [uids],
   );
@@ -203,14 +207,43 @@ export async function placeInstances(client: SqlClient, locked: Locked, batch: B
   return batch.entries.map((one) => verdicts.get(one) as Verdict);
 }
 
+/** Bytes have come for what only archives had: the held rows take the place of those, and the rest is left to decide. */
+async function arrive(
+  client: SqlClient,
+  locked: Locked,
+  rest: BatchEntry[],
+  known: Map<string, KnownInstance[]>,
+  verdicts: Map<BatchEntry, Verdict>,
+): Promise<BatchEntry[]> {
+  const arrived = new Map<string, KnownInstance>();
+  for (const [uid, ofUid] of known) {
+    const answer = ofUid.find((one) => one.answer && !one.held);
+    if (answer) arrived.set(uid, answer);
+  }
+  if (arrived.size === 0) return rest;
+  await client.query('DELETE FROM instance WHERE sop_instance_uid = ANY($1) AND NOT held', [[...arrived.keys()]]);
+  const firsts = new Map<string, BatchEntry>();
+  for (const one of rest) {
+    const uid = one.entry.sopInstanceUid;
+    if (arrived.has(uid) && !firsts.has(uid)) firsts.set(uid, one);
+  }
+  await insert(client, locked, [...firsts.values()], true);
+  for (const [uid, one] of firsts) {
+    verdicts.set(one, { one, outcome: 'answer', sameAs: one.entry.wireDigest, arrived: arrived.get(uid) });
+    known.set(uid, [asKnown(one, locked, true)]);
+  }
+  return rest.filter((one) => firsts.get(one.entry.sopInstanceUid) !== one);
+}
+
 async function decideAll(
   client: SqlClient,
   locked: Locked,
   batch: Batch,
-  rest: BatchEntry[],
+  all: BatchEntry[],
   verdicts: Map<BatchEntry, Verdict>,
 ): Promise<void> {
-  const known = await readKnown(client, [...new Set(rest.map((one) => one.entry.sopInstanceUid))]);
+  const known = await readKnown(client, [...new Set(all.map((one) => one.entry.sopInstanceUid))]);
+  const rest = await arrive(client, locked, all, known, verdicts);
   const comparer = new Comparer(client, batch);
   for (const one of [...rest].sort(byUid)) {
     const uid = one.entry.sopInstanceUid;
@@ -230,5 +263,6 @@ function asKnown(one: BatchEntry, locked: Locked, answer: boolean): KnownInstanc
     source: one.sourceId,
     study: locked.studies.get(studyKey(one) ?? '')?.id ?? null,
     series: locked.series.get(seriesKey(one) ?? '')?.id ?? null,
+    held: true,
   };
 }

@@ -8,22 +8,11 @@ import {
 } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { BatchEntry, Keyed } from './batch';
+import { fillIn, layeredRow, layersOf, sameKept, type LayeredRow } from './layers';
 import type { Locked, LockedRow } from './levels';
 import type { Verdict } from './instances';
 
-type Level = 'patient' | 'study' | 'series';
-
-/** Attributes of `base`, and of `more` where base has none or an empty one. Tells whether anything changed. */
-export function fillIn(base: KeptAttributes, more: KeptAttributes): { merged: KeptAttributes; changed: boolean } {
-  let merged = base;
-  for (const [key, element] of Object.entries(more)) {
-    const had = base[key];
-    if (had !== undefined && (had.Value !== undefined || element.Value === undefined)) continue;
-    if (merged === base) merged = { ...base };
-    merged[key] = element;
-  }
-  return { merged, changed: merged !== base };
-}
+export type Level = 'patient' | 'study' | 'series';
 
 function said(one: BatchEntry, level: Level): KeptAttributes[] {
   const { patient, study, series } = one.projection;
@@ -51,65 +40,83 @@ function nameColumns(kept: KeptAttributes): string[] {
 const NAME_SET =
   'name_alphabetic = k.a, name_ideographic = k.i, name_phonetic = k.p, name_words = k.w, birth_date = k.birth, sex = k.sex';
 
-type Row = [id: string, attributes: KeptAttributes];
+export type ChangedRow = [id: string, row: LayeredRow];
 
-function personArrays(rows: Row[]): unknown[][] {
-  const names = rows.map(([, kept]) => nameColumns(kept));
+const LAYERS_SET =
+  'attributes = k.kept::jsonb, basis = k.basis, held_attributes = k.held::jsonb, archive_attributes = k.archive::jsonb';
+
+const json = (kept: KeptAttributes | null): string | null => (kept === null ? null : JSON.stringify(kept));
+
+function layerArrays(rows: ChangedRow[]): unknown[][] {
   return [
     rows.map(([id]) => id),
-    rows.map(([, kept]) => JSON.stringify(kept)),
+    rows.map(([, row]) => JSON.stringify(row.attributes)),
+    rows.map(([, row]) => row.basis),
+    rows.map(([, row]) => json(row.held)),
+    rows.map(([, row]) => json(row.archive)),
+  ];
+}
+
+function personArrays(rows: ChangedRow[]): unknown[][] {
+  const kept = rows.map(([, row]) => row.attributes);
+  const names = kept.map(nameColumns);
+  return [
+    ...layerArrays(rows),
     names.map((n) => n[0]),
     names.map((n) => n[1]),
     names.map((n) => n[2]),
     names.map((n) => n[3]),
-    rows.map(([, kept]) => parseDate(text(kept['00100030']))),
-    rows.map(([, kept]) => text(kept['00100040'])),
+    kept.map((one) => parseDate(text(one['00100030']))),
+    kept.map((one) => text(one['00100040'])),
   ];
 }
 
-async function updatePatients(client: SqlClient, rows: Row[]): Promise<void> {
+async function updatePatients(client: SqlClient, rows: ChangedRow[]): Promise<void> {
   await client.query(
-    `UPDATE patient t SET attributes = k.kept::jsonb, ${NAME_SET}
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[])
-       k(id, kept, a, i, p, w, birth, sex) WHERE t.id = k.id`,
+    `UPDATE patient t SET ${LAYERS_SET}, ${NAME_SET}
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                 $10::int[], $11::text[])
+       k(id, kept, basis, held, archive, a, i, p, w, birth, sex) WHERE t.id = k.id`,
     personArrays(rows),
   );
 }
 
-async function updateStudies(client: SqlClient, rows: Row[]): Promise<void> {
+async function updateStudies(client: SqlClient, rows: ChangedRow[]): Promise<void> {
+  const kept = rows.map(([, row]) => row.attributes);
   await client.query(
-    `UPDATE study t SET attributes = k.kept::jsonb, ${NAME_SET}, study_date = k.day, study_time = k.hour,
+    `UPDATE study t SET ${LAYERS_SET}, ${NAME_SET}, study_date = k.day, study_time = k.hour,
        sort_date = coalesce(k.day, 0), sort_time = coalesce(k.hour, 0), accession_number = k.accession
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[],
-                 $9::int[], $10::bigint[], $11::text[])
-       k(id, kept, a, i, p, w, birth, sex, day, hour, accession) WHERE t.id = k.id`,
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                 $10::int[], $11::text[], $12::int[], $13::bigint[], $14::text[])
+       k(id, kept, basis, held, archive, a, i, p, w, birth, sex, day, hour, accession) WHERE t.id = k.id`,
     [
       ...personArrays(rows),
-      rows.map(([, kept]) => parseDate(text(kept['00080020']))),
-      rows.map(([, kept]) => parseTime(text(kept['00080030']))),
-      rows.map(([, kept]) => text(kept['00080050'])),
+      kept.map((one) => parseDate(text(one['00080020']))),
+      kept.map((one) => parseTime(text(one['00080030']))),
+      kept.map((one) => text(one['00080050'])),
     ],
   );
 }
 
-async function updateSeries(client: SqlClient, rows: Row[]): Promise<void> {
-  const numbers = rows.map(([, kept]) => integer(kept['00200011']));
+async function updateSeries(client: SqlClient, rows: ChangedRow[]): Promise<void> {
+  const kept = rows.map(([, row]) => row.attributes);
   await client.query(
-    `UPDATE series t SET attributes = k.kept::jsonb, modality = k.modality, series_number = k.number,
+    `UPDATE series t SET ${LAYERS_SET}, modality = k.modality, series_number = k.number,
        sort_number = coalesce(k.number, 2147483647)
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) k(id, kept, modality, number) WHERE t.id = k.id`,
-    [
-      rows.map(([id]) => id),
-      rows.map(([, kept]) => JSON.stringify(kept)),
-      rows.map(([, kept]) => text(kept['00080060'])),
-      numbers,
-    ],
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
+       k(id, kept, basis, held, archive, modality, number) WHERE t.id = k.id`,
+    [...layerArrays(rows), kept.map((one) => text(one['00080060'])), kept.map((one) => integer(one['00200011']))],
   );
 }
 
 const UPDATES = { patient: updatePatients, study: updateStudies, series: updateSeries };
 
-/** The attributes of one row after this batch, or null when nothing changes. */
+/** Writes attributes, and the columns that follow from them. */
+export async function updateLayers(client: SqlClient, level: Level, rows: ChangedRow[]): Promise<void> {
+  if (rows.length > 0) await UPDATES[level](client, rows);
+}
+
+/** What held objects say of one row after this batch, or null when nothing changes. */
 function mergeRow(
   level: Level,
   row: LockedRow,
@@ -122,28 +129,15 @@ function mergeRow(
   // instances of one series share what they say of it: each is looked at once
   for (const attributes of new Set(speaking.flatMap((one) => said(one, level))))
     incoming = fillIn(incoming, attributes).merged;
+  const before = layersOf(row).held ?? {};
   // a patient shows what was said last; a study and a series what was said first, unless its source restated it
   const restated = speaking.some((one) => verdicts.get(one)?.replaced !== undefined);
   if (level !== 'patient' && !restated) {
-    const { merged, changed } = fillIn(row.attributes, incoming);
+    const { merged, changed } = fillIn(before, incoming);
     return changed ? merged : null;
   }
-  const { merged } = fillIn(incoming, row.attributes);
-  return speaking.length > 0 && !sameKept(merged, row.attributes) ? merged : null;
-}
-
-/** PostgreSQL gives the keys of JSONB back in its own order. */
-function canonical(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonical);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, canonical(inner)]),
-  );
-}
-function sameKept(a: KeptAttributes, b: KeptAttributes): boolean {
-  return JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
+  const { merged } = fillIn(incoming, before);
+  return speaking.length > 0 && !sameKept(merged, before) ? merged : null;
 }
 
 /** Brings what the new instances say into the rows that they hang below. */
@@ -160,12 +154,12 @@ export async function mergeAttributes(
     ['series', keyed.series, locked.series],
   ] as const;
   for (const [level, groups, rows] of levels) {
-    const changed: Row[] = [];
+    const changed: ChangedRow[] = [];
     for (const [key, entries] of groups) {
       const row = rows.get(key);
-      const merged = row ? mergeRow(level, row, entries, byEntry) : null;
-      if (row && merged) changed.push([row.id, merged]);
+      const held = row ? mergeRow(level, row, entries, byEntry) : null;
+      if (row && held) changed.push([row.id, layeredRow({ held, archive: layersOf(row).archive })]);
     }
-    if (changed.length > 0) await UPDATES[level](client, changed);
+    await updateLayers(client, level, changed);
   }
 }

@@ -1,5 +1,5 @@
 import type { SqlClient } from '@archipelago/platform-storage';
-import { keyBatch, seriesKey, studyKey, type Batch } from './batch';
+import { keyBatch, levelKeys, seriesKey, studyKey, type Batch } from './batch';
 import {
   contentDifferences,
   demographicDifferences,
@@ -17,6 +17,8 @@ export interface Presented {
   verdicts: Verdict[];
   differences: number;
   studies: IndexedStudy[];
+  /** All studies of which something changed: the above, and those that lost an answer. */
+  updated: UpdatedStudy[];
 }
 
 function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly Verdict[]): IndexedStudy[] {
@@ -52,9 +54,12 @@ function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly V
  * buckets, then rows of patient, study, series, instance, each by key.
  */
 export async function present(client: SqlClient, batch: Batch): Promise<Presented> {
-  await lockStudies(client, batch.entries);
+  await lockStudies(
+    client,
+    batch.entries.map((one) => one.projection.study?.studyInstanceUid ?? ''),
+  );
   const keyed = keyBatch(batch.entries);
-  const locked = await lockLevels(client, keyed);
+  const locked = await lockLevels(client, levelKeys(keyed));
   const verdicts = await placeInstances(client, locked, batch);
   await mergeAttributes(client, keyed, locked, verdicts);
   const updated = await updateSums(client, locked, verdicts);
@@ -64,5 +69,5 @@ export async function present(client: SqlClient, batch: Batch): Promise<Presente
     ...demographicDifferences(batch.entries, locked),
     ...(await identityDifferences(client, batch.entries, locked)),
   ]);
-  return { verdicts, differences, studies: summarise(updated, locked, verdicts) };
+  return { verdicts, differences, studies: summarise(updated, locked, verdicts), updated };
 }

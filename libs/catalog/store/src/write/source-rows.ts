@@ -24,20 +24,20 @@ export async function sourceIds(client: SqlClient, names: readonly string[]): Pr
 export async function insertPackEntries(
   client: SqlClient,
   pack: string,
-  entries: readonly BatchEntry[],
+  entries: readonly Pick<BatchEntry, 'entry' | 'sourceId'>[],
   sameAs: (string | null)[],
 ): Promise<void> {
   const e = entries.map((one) => one.entry);
   await client.query(
     `INSERT INTO pack_entry (pack, ordinal, source, origin, sop_instance_uid, sop_class_uid, transfer_syntax_uid, wire_digest,
        header_digest, same_as, dataset_offset, dataset_length, header_offset, header_length, header_raw_length, received_at,
-       calling_ae_title, called_ae_title)
+       calling_ae_title, called_ae_title, harvest)
      SELECT $1, k.ordinal, k.source, k.origin, k.uid, k.class, k.syntax, decode(k.wire, 'hex'), decode(k.header, 'hex'),
-       decode(k.same_as, 'hex'), k.d_offset, k.d_length, k.h_offset, k.h_length, k.h_raw, k.received::timestamptz, k.calling, k.called
+       decode(k.same_as, 'hex'), k.d_offset, k.d_length, k.h_offset, k.h_length, k.h_raw, k.received::timestamptz, k.calling, k.called, k.harvest
      FROM unnest($2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                 $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[])
+                 $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[], $19::text[])
        k(ordinal, source, origin, uid, class, syntax, wire, header, same_as, d_offset, d_length, h_offset, h_length, h_raw,
-         received, calling, called)`,
+         received, calling, called, harvest)`,
     [
       pack,
       e.map((x) => x.ordinal),
@@ -57,6 +57,7 @@ export async function insertPackEntries(
       e.map((x) => x.receivedAt),
       e.map((x) => x.callingAeTitle),
       e.map((x) => x.calledAeTitle),
+      e.map((x) => x.harvest ?? null),
     ],
   );
 }

@@ -27,6 +27,7 @@ const ALLOWED_FIELDS = new Set([
   'bytes',
   'entries',
   'instances',
+  'answers',
   'duplicates',
   'differences',
   'count',
