@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
-import { InstanceStored, PackSealed, StudyUpdated, SweepStart } from '@archipelago/contracts';
+import { InstanceStored, PackSealed, SourceVanished, StudyUpdated, SweepStart } from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { HealthRegistry } from '@archipelago/platform-service';
 import { createObjectStore, PostgresModule, type ObjectStore } from '@archipelago/platform-storage';
 import { AnswerService } from './answer.service';
+import { ArchivesService } from './archives.service';
+import { CatalogRules } from './catalog-rules';
 import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
+import { OnSourceVanishedHandler } from './handlers/on-source-vanished.handler';
 import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
 import { ingestConfig, type IngestConfig } from './ingest.config';
 import { IngestMetrics } from './ingest.metrics';
@@ -22,9 +25,12 @@ import { SweepService } from './sweep.service';
     PostgresModule.forFeature(CATALOG_SCHEMA),
     PostgresModule.forFeature(INGEST_SCHEMA),
     BusStoreModule,
-    BusModule.forFeature({ handles: [PackSealed, SweepStart], publishes: [InstanceStored, StudyUpdated] }),
+    BusModule.forFeature({
+      handles: [PackSealed, SweepStart, SourceVanished],
+      publishes: [InstanceStored, StudyUpdated],
+    }),
   ],
-  controllers: [OnPackSealedHandler, OnSweepStartHandler],
+  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler],
   providers: [
     ingestConfig.provider(),
     {
@@ -42,7 +48,9 @@ import { SweepService } from './sweep.service';
     IngestRepository,
     IngestMetrics,
     PixelComparison,
+    CatalogRules,
     IngestService,
+    ArchivesService,
     AnswerService,
     SweepService,
   ],

@@ -1,23 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
-import {
-  configuredAttributes,
-  datasetHeaderView,
-  DEFAULT_IDENTITY_RULES,
-  type IdentityRules,
-} from '@archipelago/catalog-model';
+import { datasetHeaderView } from '@archipelago/catalog-model';
 import { indexPack, recordPackLocation, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
 import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
 import { claimInbox, outboxEvent, OutboxRelay, writeOutbox, type OutboxEvent } from '@archipelago/platform-bus';
-import {
-  ARCHIPELAGO_CONFIG,
-  classifyError,
-  Logger,
-  PermanentError,
-  TransientError,
-  type ArchipelagoConfig,
-} from '@archipelago/platform-service';
+import { classifyError, Logger, PermanentError, TransientError } from '@archipelago/platform-service';
 import {
   Database,
   ObjectNotFoundError,
@@ -25,6 +13,7 @@ import {
   type ObjectStore,
   type SqlClient,
 } from '@archipelago/platform-storage';
+import { CatalogRules } from './catalog-rules';
 import { IngestMetrics } from './ingest.metrics';
 import { IngestRepository } from './ingest.repository';
 import { CONSUMER, OBJECT_STORE } from './ingest.tokens';
@@ -43,22 +32,16 @@ class PackDamagedError extends PermanentError {}
 /** Packs into catalog rows and events. Decides the answer to each announcement; sends nothing itself. */
 @Injectable()
 export class IngestService {
-  private readonly identity: IdentityRules;
-  private readonly attributes;
-
   constructor(
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
-    @Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig,
+    private readonly rules: CatalogRules,
     private readonly database: Database,
     private readonly repository: IngestRepository,
     private readonly pixels: PixelComparison,
     private readonly relay: OutboxRelay,
     private readonly metrics: IngestMetrics,
     private readonly logger: Logger,
-  ) {
-    this.identity = { sharedPatientIds: [...DEFAULT_IDENTITY_RULES.sharedPatientIds, ...config.sharedPatientIds] };
-    this.attributes = configuredAttributes(config.queryAttributes);
-  }
+  ) {}
 
   /**
    * The answer for one announcement; its effects, if any, are committed when this resolves.
@@ -145,22 +128,15 @@ export class IngestService {
         index: tail.index,
         header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
         comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
-        defaultIssuer: (entry) => this.issuerOf(entry.source, entry.callingAeTitle),
-        identity: this.identity,
-        attributes: this.attributes,
-        archives: this.config.archives.map((archive) => archive.name),
+        defaultIssuer: (entry) => this.rules.issuerOf(entry.source, entry.callingAeTitle),
+        identity: this.rules.identity,
+        attributes: this.rules.attributes,
+        archives: this.rules.archives,
       });
       if (result.already) return null;
       await this.writeEvents(client, a, result, cause);
       return result;
     });
-  }
-
-  /** Assigning authority of ids that the object does not qualify: of the archive it came from, else of its sender. */
-  private issuerOf(source: string, callingAeTitle: string): string {
-    const archive = this.config.archives.find((one) => one.name === source);
-    const peer = this.config.peers.find((one) => one.aeTitle === callingAeTitle);
-    return archive?.issuer ?? peer?.issuer ?? this.config.issuer ?? '';
   }
 
   private async writeEvents(client: SqlClient, a: PackSealedV1, result: IndexPackResult, cause: Cause): Promise<void> {

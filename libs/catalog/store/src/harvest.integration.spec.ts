@@ -1,13 +1,15 @@
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
-import type { SearchV1 } from '@archipelago/contracts';
+import type { SearchV1, SourceVanishedV1 } from '@archipelago/contracts';
 import { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
 import { ct, fullAnswer, imageAnswer, packOf, seriesAnswer, studyAnswer, type Sample } from './spec-kit';
 import { SpecDatabase } from './spec-database';
+import type { Derived } from './write/derive';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput, IndexPackResult } from './write/index-pack.types';
+import { vanish } from './write/vanish';
 
 let server: TestPostgres;
 let db: SpecDatabase;
@@ -300,6 +302,65 @@ describe('what archives answered', () => {
     expect(await find('STUDY', SUMS)).toEqual([]);
     await store(studyAnswer('north', '1'));
     expect(await study()).toEqual([[1, 1]]);
+  });
+
+  describe('what an archive has lost', () => {
+    const AT = '2026-11-25T10:00:00.000Z';
+    const lose = (archive: string, level: SourceVanishedV1['level'], uids: string[], asOf = AT): Promise<Derived> =>
+      db.transaction((client) => vanish(client, { archive, level, uids, asOf }, { archives: ARCHIVES }));
+
+    it('lacks in the answers, unless another one has it or it was seen later', async () => {
+      await store(
+        studyAnswer('north', '1', { '00201208': 3 }),
+        ...[1, 2, 3].map((number) => imageAnswer('north', '1', 1, number)),
+        studyAnswer('south', '1', { '00201208': 1 }),
+        imageAnswer('south', '1', 1, 1),
+      );
+      expect((await lose('north', 'IMAGE', [`${STUDY}.1.1`, `${STUDY}.1.2`])).studies).toHaveLength(1);
+      expect(await study()).toEqual([[1, 2]]);
+      expect(await find('IMAGE', { '0020000D': STUDY, '00080018': '' })).toEqual([
+        { '0020000D': STUDY, '00080018': `${STUDY}.1.1` },
+        { '0020000D': STUDY, '00080018': `${STUDY}.1.3` },
+      ]);
+      await lose('north', 'IMAGE', [`${STUDY}.1.3`], '2026-11-20T10:00:00.000Z');
+      expect(await study()).toEqual([[1, 2]]);
+      await store(imageAnswer('north', '1', 1, 2, {}, '2026-11-26T10:00:00.000Z'));
+      expect(await study()).toEqual([[1, 3]]);
+      await sumsAreRight();
+    });
+
+    it('is a series or a whole study, with all that is in it; what we hold of it stays', async () => {
+      await store(
+        studyAnswer('north', '1', { '00201206': 2, '00201208': 4 }),
+        seriesAnswer('north', '1', 1),
+        seriesAnswer('north', '1', 2),
+        ...[1, 2].map((number) => imageAnswer('north', '1', 1, number)),
+        ...[1, 2].map((number) => imageAnswer('north', '1', 2, number)),
+      );
+      await lose('north', 'SERIES', [`${STUDY}.1`]);
+      expect(await study()).toEqual([[1, 2]]);
+      await store({ header: ct('1', 2, 1), origin: 'fetched', source: 'north' });
+      expect((await lose('north', 'STUDY', [STUDY])).studies).toHaveLength(1);
+      expect(await study()).toEqual([[1, 1]]);
+      expect(await db.rows("SELECT count(*)::int AS n FROM source_instance WHERE state = 'present'")).toEqual([
+        // the object that we hold was fetched before the archive was asked
+        { n: 0 },
+      ]);
+      expect((await lose('north', 'STUDY', [STUDY])).studies).toEqual([]);
+      await sumsAreRight();
+    });
+
+    it('is no more shown when nobody has it, and shown again when it comes back', async () => {
+      await store(studyAnswer('north', '1'));
+      await lose('north', 'STUDY', [STUDY]);
+      expect(await find('STUDY', SUMS)).toEqual([]);
+      expect(await find('PATIENT', { '00100020': '' }, { model: 'patient-root' })).toEqual([]);
+      await store(studyAnswer('north', '1'));
+      expect(await find('STUDY', SUMS)).toEqual([]);
+      await store(studyAnswer('north', '1', {}, '2026-11-26T10:00:00.000Z'));
+      expect(await study()).toEqual([[1, 2]]);
+      await sumsAreRight();
+    });
   });
 
   it('leaves out what a tombstone names', async () => {

@@ -3,6 +3,8 @@ export * from './schema/part';
 export * from './entities';
 export * from './write/index-pack.types';
 export * from './write/index-pack';
+export { deriveAnswers, type Derived, type DeriveOptions } from './write/derive';
+export { vanish } from './write/vanish';
 export { flagDifferences, type Difference, type DifferenceKind } from './write/differences';
 export * from './read/access';
 export * from './read/runner';

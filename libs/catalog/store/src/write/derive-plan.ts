@@ -116,7 +116,8 @@ class Planner {
   ) {}
 
   plan(): Plan {
-    const { studies, series, instances } = this.answers;
+    const { studies, series, instances, emptied } = this.answers;
+    for (const { source, study } of emptied) this.deeper.add(`${source} ${study}`);
     for (const answer of studies) if (answer.depth === 'study') this.addStudy(answer);
     for (const answer of instances) this.addInstance(answer);
     for (const answer of series) if (answer.depth === 'series') this.addSeries(answer);

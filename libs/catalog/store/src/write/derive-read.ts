@@ -35,6 +35,8 @@ export interface SourceAnswers {
   studies: StudyAnswer[];
   series: SeriesAnswer[];
   instances: InstanceAnswer[];
+  /** Sources that were asked deeper than a study, and have nothing of that any more. */
+  emptied: { source: number; study: string }[];
 }
 
 /** Headers of one study may name two patients, which are told apart; a query's answer has one. */
@@ -67,12 +69,17 @@ const INSTANCES = `
     AND ${latest('source_instance', 'sop_instance_uid')}
   ORDER BY t.sop_instance_uid, t.study_instance_uid, t.source, t.depth, t.as_of DESC, t.version DESC`;
 
+const EMPTIED = `
+  SELECT source, study_instance_uid AS study FROM source_series WHERE study_instance_uid = ANY($1) AND NOT held AND state = 'vanished'
+  UNION SELECT source, study_instance_uid FROM source_instance WHERE study_instance_uid = ANY($1) AND NOT held AND state = 'vanished'`;
+
 /** What archives say of these studies. */
 export async function readAnswers(client: SqlClient, studyUids: readonly string[]): Promise<SourceAnswers> {
   const { rows: studies } = await client.query<StudyAnswer>(STUDIES, [studyUids]);
   const { rows: series } = await client.query<SeriesAnswer>(SERIES, [studyUids]);
   const { rows: instances } = await client.query<InstanceAnswer>(INSTANCES, [studyUids]);
-  return { studies, series, instances };
+  const { rows: emptied } = await client.query<{ source: number; study: string }>(EMPTIED, [studyUids]);
+  return { studies, series, instances, emptied };
 }
 
 export interface PatientAnswer {
