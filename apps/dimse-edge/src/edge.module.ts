@@ -4,6 +4,8 @@ import { PixelPool } from '@archipelago/dicom-pixel';
 import { Bus, BusModule } from '@archipelago/platform-bus';
 import { HealthRegistry } from '@archipelago/platform-service';
 import { createObjectStore } from '@archipelago/platform-storage';
+import { ArchiveConnections } from './archives/archive-connections';
+import { ArchiveMetrics } from './archives/archive.metrics';
 import { AssociationService } from './association/association.service';
 import { CatalogClient } from './catalog/catalog-client';
 import { DimseListener } from './dimse.listener';
@@ -30,6 +32,8 @@ import { StoreService } from './store/store.service';
     },
     { provide: PixelPool, useFactory: () => new PixelPool() },
     SpoolService,
+    ArchiveMetrics,
+    ArchiveConnections,
     AssociationService,
     StoreService,
     CatalogClient,

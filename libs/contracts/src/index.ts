@@ -13,3 +13,6 @@ export * from './replication/archive.v1';
 export * from './cache/fetch.v1';
 export * from './edge/study-accessed.v1';
 export * from './ingest/pack-evict.v1';
+export * from './edge/archive-task.v1';
+export * from './replication/archive-command.v1';
+export * from './replication/archive-status.v1';

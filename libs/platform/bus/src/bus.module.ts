@@ -6,6 +6,7 @@ import { Topology } from './client/topology';
 import { BusDeclarations, type BusFeature } from './strategy/bus-declarations';
 import { BusMetrics } from './strategy/bus-metrics';
 import { BusStrategy } from './strategy/bus-strategy';
+import { SiteResponders } from './strategy/site-responders';
 
 /** Filled while decorators are evaluated, read once when the providers are made. */
 const declared: BusFeature[] = [];
@@ -21,8 +22,9 @@ const declared: BusFeature[] = [];
     BusMetrics,
     { provide: BusDeclarations, useFactory: () => new BusDeclarations(declared) },
     BusStrategy,
+    SiteResponders,
   ],
-  exports: [Bus, BusConnection, Topology, BusMetrics, busConfig.KEY],
+  exports: [Bus, SiteResponders, BusConnection, Topology, BusMetrics, busConfig.KEY],
 })
 export class BusModule {
   /** Declares what the importing module does on the bus. Checked when the process starts. */

@@ -11,6 +11,7 @@ export * from './strategy/bus-declarations';
 export * from './strategy/bus-metrics';
 export * from './strategy/bus-strategy';
 export * from './strategy/dead-letter-sink';
+export * from './strategy/site-responders';
 export * from './store/inbox';
 export * from './store/outbox';
 export * from './store/outbox-relay';
