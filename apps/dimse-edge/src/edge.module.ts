@@ -1,5 +1,5 @@
 import { Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { PackSealed } from '@archipelago/contracts';
+import { FetchStart, PackSealed, StudyAccessed } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import { Bus, BusModule } from '@archipelago/platform-bus';
 import { HealthRegistry } from '@archipelago/platform-service';
@@ -15,13 +15,22 @@ import { OBJECT_STORE } from './edge.tokens';
 import { FindService } from './query/find.service';
 import { OutboundService } from './retrieve/outbound.service';
 import { PackBytesService } from './retrieve/pack-bytes.service';
+import { ThroughService } from './retrieve/through.service';
 import { RetrieveService } from './retrieve/retrieve.service';
+import { FetchController } from './fetch/fetch.controller';
+import { fetchConfig } from './fetch/fetch.config';
+import { FetchMetrics } from './fetch/fetch.metrics';
+import { FetchService } from './fetch/fetch.service';
+import { ArchiveDirectory } from './fetch/archive-directory';
+import { BrokerClient } from './fetch/broker-client';
+import { InternalController } from './fetch/internal.controller';
 import { SpoolService } from './segments/spool.service';
 import { StoreService } from './store/store.service';
 
 /** The DICOM front of a site: takes and sends images, keeps them on its spool until the centre has them. */
 @Module({
-  imports: [BusModule, BusModule.forFeature({ publishes: [PackSealed] })],
+  imports: [BusModule, BusModule.forFeature({ publishes: [PackSealed, StudyAccessed], answers: [FetchStart] })],
+  controllers: [FetchController, InternalController],
   providers: [
     edgeConfig.provider(),
     EdgeMetrics,
@@ -41,6 +50,14 @@ import { StoreService } from './store/store.service';
     OutboundService,
     PackBytesService,
     RetrieveService,
+    ThroughService,
+    fetchConfig.provider(),
+    FetchMetrics,
+    ArchiveDirectory,
+    BrokerClient,
+    FetchService,
+    ArchiveMetrics,
+    ArchiveConnections,
     DimseListener,
   ],
 })

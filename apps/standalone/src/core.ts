@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { CatalogModule } from '@archipelago/catalog';
+import { CacheServiceModule } from '@archipelago/cache-service';
 import { IngestModule } from '@archipelago/ingest';
 
 /** The services that share one process on a single machine, below the edge in priority. */
-@Module({ imports: [IngestModule, CatalogModule] })
+@Module({ imports: [IngestModule, CatalogModule, CacheServiceModule] })
 export class CoreModule {}

@@ -78,10 +78,13 @@ export interface SealedPack {
 
 /** One object being received. Writes go to the segment as they come; nothing larger than a chunk is held. */
 export interface EntryWriter {
+  /** The pack that it goes into; final once it is committed. */
+  readonly packId: string;
   /** The chunk may be reused by the caller once the returned promise settles (or at once when there is none). */
   write(chunk: Buffer): void | Promise<void>;
   /**
-   * Writes the trailer and waits for the group commit's fdatasync: after it resolves the object may be acknowledged.
+   * Writes the trailer and waits for the group commit's fdatasync: after it resolves the object may be acknowledged. In a
+   * segment that is not durable it does not wait: the object can be read, and nothing is promised.
    * @throws SegmentPoisonedError when a sync failed: nothing more in this segment may be acknowledged
    */
   commit(header: HeaderResult, warnings?: string[]): Promise<PackEntry>;

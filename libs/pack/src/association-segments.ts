@@ -10,6 +10,8 @@ export const SEAL_IDLE_MS = 1000;
 export interface AssociationSegmentsOptions {
   /** A segment of so many bytes is sealed, and an object beyond it gets a pack of its own (default 64 MiB). */
   sealBytes?: number;
+  /** False: copies of what another archive keeps; see Segment. Default true. */
+  durable?: boolean;
   /** Called for every pack, in the order of sealing. */
   onSealed?: (pack: SealedPack) => void;
   /** A segment that could not be sealed stays on the spool; Spool.recover() tries again. */
@@ -35,7 +37,7 @@ export class AssociationSegments {
   /** @throws SpoolFullError, SegmentPoisonedError */
   async begin(context: EntryContext): Promise<EntryWriter> {
     if (this.segment && (this.segment.poisoned || this.segment.bytes >= this.sealBytes)) this.sealInBackground();
-    this.segment ??= this.spool.openSegment();
+    this.segment ??= this.open();
     const entry = await this.segment.beginEntry(context);
     return new LargeEntryWriter(
       entry,
@@ -43,6 +45,10 @@ export class AssociationSegments {
       () => this.alone(entry),
       () => this.afterEntry(),
     );
+  }
+
+  private open(): Segment {
+    return this.spool.openSegment(undefined, this.options.durable ?? true);
   }
 
   /** Seals what has had no object for idleMs. @returns whether there was something to seal */
@@ -63,7 +69,7 @@ export class AssociationSegments {
   private async alone(entry: SegmentEntry): Promise<void> {
     const { segment } = this;
     if (!segment || segment.entries === 0) return;
-    const next = this.spool.openSegment();
+    const next = this.open();
     this.segment = next;
     try {
       await entry.moveTo(next);
@@ -104,6 +110,10 @@ class LargeEntryWriter implements EntryWriter {
     private readonly outgrown: () => Promise<void>,
     private readonly ended: () => void,
   ) {}
+
+  get packId(): string {
+    return this.entry.packId;
+  }
 
   write(chunk: Buffer): void | Promise<void> {
     const pending = this.entry.write(chunk);

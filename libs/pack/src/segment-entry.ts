@@ -21,6 +21,11 @@ export class SegmentEntry implements EntryWriter {
     this.stream = new EntryStream(segment.home, segment.fd, segment.appendAt, meta);
   }
 
+  /** Where it lies once it is committed. */
+  get packId(): string {
+    return this.segment.packId;
+  }
+
   /** Bytes taken in, file meta information included. */
   get bytes(): number {
     return this.stream.bytes;
@@ -57,7 +62,7 @@ export class SegmentEntry implements EntryWriter {
     }
     this.state = 'ended';
     segment.entryWritten(entry, this.meta, wireDigest, trailer, compressed);
-    await segment.makeDurable();
+    if (segment.durable) await segment.makeDurable();
     return entry;
   }
 

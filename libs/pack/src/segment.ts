@@ -61,6 +61,8 @@ export class Segment implements SegmentWriter, SyncTarget {
   constructor(
     readonly home: SegmentHome,
     private readonly site: string,
+    /** False: copies of what another archive keeps. Objects are not synced one by one, only the whole at sealing. */
+    readonly durable = true,
   ) {
     this.path = join(home.openDir, `${this.packId}.seg`);
   }

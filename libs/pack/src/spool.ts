@@ -120,9 +120,9 @@ export class Spool {
   }
 
   /** A segment for one association. No file is made before the first object begins. */
-  openSegment(site = this.options.site): Segment {
+  openSegment(site = this.options.site, durable = true): Segment {
     if (this.closed) throw new SpoolUsageError('the spool is closed');
-    const segment = new Segment(this.home, site);
+    const segment = new Segment(this.home, site, durable);
     this.live.add(segment);
     return segment;
   }
@@ -190,6 +190,12 @@ export class Spool {
   /** Path of a sealed or confirmed pack, or null. It may be evicted at any time: open it with openPack() to be safe. */
   locate(packId: string): string | null {
     return isPackId(packId) ? (this.shelf.get(packId)?.path ?? null) : null;
+  }
+
+  /** Path of the segment that is being written under this id, or null. It is renamed when it is sealed. */
+  locateOpen(packId: string): string | null {
+    for (const segment of this.live) if (segment.packId === packId) return segment.path;
+    return null;
   }
 
   /** The pack's bytes; stays readable until closed, even if evicted meanwhile. Null when it is not here. */

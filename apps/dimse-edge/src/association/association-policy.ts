@@ -1,4 +1,5 @@
 /** Decides about every association request (PS3.8 9.3.4, 7.1.1): pure, so that each rule can be tested by itself. */
+import type { ArchiveV1 } from '@archipelago/contracts';
 import type { AssociateDecision, AssociateRequest } from '@archipelago/dimse';
 import { type Capabilities, chooseContexts } from './context-choice';
 import { answerExtended, answerRoles } from './extended-negotiation';
@@ -34,6 +35,19 @@ export interface AssociationRules {
   acceptUnknownPeers: boolean;
   capabilities: Capabilities;
   limits: AssociationLimits;
+}
+
+/**
+ * For an archive that calls on its fetch AE title: it may send what it was asked for (C-STORE, C-ECHO), and nothing else.
+ */
+export function fetchRules(rules: AssociationRules, archive: ArchiveV1): AssociationRules {
+  return {
+    ...rules,
+    ownAeTitles: [archive.fetchAeTitle],
+    acceptUnknownPeers: true,
+    capabilities: { ...rules.capabilities, answersQueries: false },
+    limits: { ...rules.limits, unknownPeers: Number.MAX_SAFE_INTEGER },
+  };
 }
 
 export interface AssociationLimits {

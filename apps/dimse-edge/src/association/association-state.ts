@@ -1,4 +1,4 @@
-import type { Principal } from '@archipelago/contracts';
+import type { ArchiveV1, Principal } from '@archipelago/contracts';
 import type { AssociationInfo } from '@archipelago/dimse';
 import type { SegmentLane } from '../segments/segment-lane';
 import type { Peer } from './peers';
@@ -11,6 +11,8 @@ export interface AssociationState {
   calledAeTitle: string;
   /** Issuer that an unqualified PatientID of this caller means: its own, else the site's. */
   homeIssuer?: string;
+  /** The archive that calls, on its fetch AE title: what it sends is fetched, and it may do nothing else. */
+  archive?: ArchiveV1;
   /** Made by the first C-STORE. */
   lane?: SegmentLane;
 }

@@ -2,6 +2,7 @@ import type { AssociateRequest, AssociationInfo } from '@archipelago/dimse';
 import { coreConfig, Logger, MetricsRegistry, parseArchipelagoConfig } from '@archipelago/platform-service';
 import { edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
+import type { ArchiveDirectory } from '../fetch/archive-directory';
 import { APPLICATION_CONTEXT } from './association-policy';
 import { principalOf } from './association-state';
 import { AssociationService } from './association.service';
@@ -19,6 +20,7 @@ function principalIssuer(callingAeTitle: string, file = FILE): string | undefine
     parseArchipelagoConfig(file),
     coreConfig.load({}),
     edgeConfig.load({ ARCHIPELAGO_ACCEPT_UNKNOWN_PEERS: 'true' }),
+    { caller: () => undefined } as unknown as ArchiveDirectory,
     new EdgeMetrics(new MetricsRegistry()),
     Logger.create('test', 'silent'),
   );

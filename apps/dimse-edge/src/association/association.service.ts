@@ -7,9 +7,10 @@ import {
   type CoreConfig,
   Logger,
 } from '@archipelago/platform-service';
+import { ArchiveDirectory } from '../fetch/archive-directory';
 import { acceptsUnknownPeers, type EdgeConfig, edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
-import { type AssociationRules, decideAssociation, ownAeTitles, REFUSALS } from './association-policy';
+import { type AssociationRules, decideAssociation, fetchRules, ownAeTitles, REFUSALS } from './association-policy';
 import { associationState, type AssociationState } from './association-state';
 import { edgeCapabilities } from './capabilities';
 import { countOpen } from './open-associations';
@@ -26,6 +27,7 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
     @Inject(ARCHIPELAGO_CONFIG) private readonly file: ArchipelagoConfig,
     @Inject(coreConfig.KEY) core: CoreConfig,
     @Inject(edgeConfig.KEY) edge: EdgeConfig,
+    private readonly archives: ArchiveDirectory,
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
   ) {
@@ -59,7 +61,9 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
   }
 
   associate(request: AssociateRequest, info: AssociationInfo, open: readonly AssociationInfo[]): AssociateDecision {
-    const decided = decideAssociation(request, this.rules, countOpen(open));
+    const archive = this.archives.caller(request.calledAeTitle, request.callingAeTitle, request.remoteAddress);
+    const rules = archive ? fetchRules(this.rules, archive) : this.rules;
+    const decided = decideAssociation(request, rules, countOpen(open));
     this.metrics.all.requests.inc({ decision: decided.accepted ? 'accepted' : decided.why });
     const callingAeTitle = request.callingAeTitle.trim();
     const calledAeTitle = request.calledAeTitle.trim();
@@ -71,7 +75,7 @@ export class AssociationService implements OnModuleInit, OnApplicationShutdown {
     }
     const { peer, callerKey } = decided;
     const homeIssuer = peer?.issuer ?? this.file.issuer;
-    const state: AssociationState = { peer, callerKey, callingAeTitle, calledAeTitle, homeIssuer };
+    const state: AssociationState = { peer, callerKey, callingAeTitle, calledAeTitle, homeIssuer, archive };
     info.data = state;
     this.logger.debug('association accepted', { associationId: info.id, callingAeTitle, calledAeTitle, remoteAddress });
     return decided.decision;

@@ -24,6 +24,8 @@ export interface Capabilities {
   isKnownSyntax(uid: string): boolean;
   /** Transfer syntaxes that every stored object can be sent in: the uncompressed. Lossless codings have bounds (16 bit, …). */
   canAlwaysSendIn(uid: string): boolean;
+  /** False: nothing but storage and verification on this association. Default true. */
+  answersQueries?: boolean;
 }
 
 /**
@@ -46,7 +48,8 @@ function chooseContext(context: ProposedContext, receives: boolean, can: Capabil
   const { id, abstractSyntax, transferSyntaxes } = context;
   const none = transferSyntaxes[0] ?? IMPLICIT_VR_LE;
   const storage = can.isStorage(abstractSyntax);
-  if (!storage && abstractSyntax !== VERIFICATION_SOP_CLASS && !queryClass(abstractSyntax)) {
+  const query = can.answersQueries !== false && queryClass(abstractSyntax) !== undefined;
+  if (!storage && abstractSyntax !== VERIFICATION_SOP_CLASS && !query) {
     return { id, result: 3, transferSyntax: none };
   }
   const chosen = storage

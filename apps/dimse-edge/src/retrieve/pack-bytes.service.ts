@@ -20,7 +20,10 @@ export class PackBytesService {
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
   ) {
-    this.bytes = new PackBytes((packId) => spool.spool.locate(packId) ?? undefined, new Map([[store.name, store]]));
+    this.bytes = new PackBytes(
+      (packId) => spool.spool.locate(packId) ?? spool.spool.locateOpen(packId) ?? undefined,
+      new Map([[store.name, store]]),
+    );
   }
 
   loader(): InstanceLoader {

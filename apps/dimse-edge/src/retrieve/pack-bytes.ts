@@ -1,10 +1,11 @@
-import { open } from 'node:fs/promises';
-import type { CopyV1 } from '@archipelago/contracts';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { ObjectStore } from '@archipelago/platform-storage';
+import { remoteSource } from './remote-source';
+import type { LocatedCopy } from './study-fetch';
 
 /** Where a copy's bytes can be read: [start, end) counted from the pack's first byte. */
 export interface ByteSource {
-  where: 'segment' | 'store';
+  where: 'segment' | 'store' | 'edge';
   /** All of the range or an error, never less. */
   read(start: number, end: number): Promise<Buffer>;
   stream(start: number, end: number): AsyncIterable<Buffer>;
@@ -19,19 +20,21 @@ export class PackBytes {
     private readonly stores: ReadonlyMap<string, ObjectStore>,
   ) {}
 
-  sources(copy: Pick<CopyV1, 'packId' | 'store' | 'key' | 'missing'>): ByteSource[] {
+  sources(copy: Pick<LocatedCopy, 'packId' | 'store' | 'key' | 'missing' | 'remote'>): ByteSource[] {
     const found: ByteSource[] = [];
     const path = this.locate(copy.packId);
-    if (path !== undefined) found.push(fileSource(path));
+    // sealing and confirming rename it: its path is asked for again when it is opened
+    if (path !== undefined) found.push(fileSource(() => this.locate(copy.packId) ?? path));
+    else if (copy.remote) found.push(remoteSource(copy.packId, copy.remote));
     const store = this.stores.get(copy.store);
     if (store && copy.missing !== true) found.push(storeSource(store, copy.key));
     return found;
   }
 }
 
-function fileSource(path: string): ByteSource {
+function fileSource(pathNow: () => string): ByteSource {
   const read = async (start: number, end: number): Promise<Buffer> => {
-    const file = await open(path, 'r');
+    const file = await openNow(pathNow);
     try {
       const bytes = Buffer.allocUnsafe(end - start);
       let filled = 0;
@@ -46,7 +49,7 @@ function fileSource(path: string): ByteSource {
     }
   };
   async function* stream(start: number, end: number): AsyncGenerator<Buffer> {
-    const file = await open(path, 'r');
+    const file = await openNow(pathNow);
     try {
       for (let at = start; at < end;) {
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(PIECE, end - at)), 0, undefined, at);
@@ -59,6 +62,17 @@ function fileSource(path: string): ByteSource {
     }
   }
   return { where: 'segment', read, stream };
+}
+
+async function openNow(pathNow: () => string): Promise<FileHandle> {
+  const path = pathNow();
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    const now = pathNow();
+    if (now === path) throw error;
+    return open(now, 'r');
+  }
 }
 
 function storeSource(store: ObjectStore, key: string): ByteSource {

@@ -15,6 +15,7 @@ import { AmbiguousPatientError, onePatient } from './one-patient';
 import { locateRequest } from './locate-request';
 import { OutboundService } from './outbound.service';
 import { PackBytesService } from './pack-bytes.service';
+import { ThroughService } from './through.service';
 import { RETRIEVE_STATUS, type RetrieveOutcome, type SubOperationCounter } from './sub-operations';
 
 const NOTHING = { remaining: 0, completed: 0, failed: 0, warning: 0 };
@@ -28,6 +29,7 @@ export class RetrieveService {
     private readonly catalog: CatalogClient,
     private readonly packs: PackBytesService,
     private readonly outbound: OutboundService,
+    private readonly throughs: ThroughService,
     private readonly pool: PixelPool,
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
@@ -101,15 +103,22 @@ export class RetrieveService {
       counted: (result) => this.metrics.all.subOperations.inc({ result }),
       gaveUp: (error) => this.logger.warn('move destination given up', { err: error }),
     });
+    const through = this.throughs.retrieval(locate, request.signal);
+    const pages = onePatient(this.catalog.locatePages(locate), locate, (n) => (patients = n));
     try {
-      yield* delivery.run(onePatient(this.catalog.locatePages(locate), locate, (n) => (patients = n)));
+      yield* delivery.run(through.pages(pages));
     } catch (error) {
       // the requestor of a C-GET has gone: nobody is there to be answered
       if (error instanceof TargetLostError) return;
       if (!delivery.counter) return yield this.cannotCount(error);
       delivery.trouble = this.describe(error);
+    } finally {
+      through.end();
     }
-    const trouble = delivery.trouble ?? (patients > 1 ? `objects of ${patients} patients` : undefined);
+    const trouble =
+      delivery.trouble ??
+      (delivery.counter?.counts.failed ? through.trouble : undefined) ??
+      (patients > 1 ? `objects of ${patients} patients` : undefined);
     if (delivery.counter) yield this.final(request, delivery.counter, trouble);
   }
 

@@ -4,15 +4,28 @@
  * catalog has it.
  */
 import type { HeaderResult } from '@archipelago/dicom-encoding';
-import type { AssociationSegments, EntryContext, EntryWriter, SealedPack, SegmentWriter } from '@archipelago/pack';
+import type {
+  AssociationSegments,
+  EntryContext,
+  EntryWriter,
+  PackEntry,
+  SealedPack,
+  SegmentWriter,
+} from '@archipelago/pack';
 import { SEAL_IDLE_MS } from '@archipelago/pack';
 import type { PackOutcome } from './pack-keeper';
+
+/** Where an object lies that was committed. */
+export interface Committed {
+  packId: string;
+  entry: PackEntry;
+}
 
 /** One object on its way. Exactly one of commit() and rollback() ends it. */
 export interface LaneEntry {
   write(chunk: Buffer): void | Promise<void>;
   /** After it resolves the object may be acknowledged. @throws SegmentPoisonedError, NotConfirmedError */
-  commit(header: HeaderResult, warnings: string[]): Promise<void>;
+  commit(header: HeaderResult, warnings: string[]): Promise<Committed>;
   rollback(): Promise<void>;
 }
 
@@ -92,9 +105,10 @@ class TurnEntry implements LaneEntry {
     return this.entry.write(chunk);
   }
 
-  async commit(header: HeaderResult, warnings: string[]): Promise<void> {
+  async commit(header: HeaderResult, warnings: string[]): Promise<Committed> {
     try {
-      await this.entry.commit(header, warnings);
+      const entry = await this.entry.commit(header, warnings);
+      return { packId: this.entry.packId, entry };
     } finally {
       this.leave();
     }
@@ -144,10 +158,11 @@ export class StrictLane implements SegmentLane {
     await this.turn.idle();
   }
 
-  private async commit(segment: SegmentWriter, written: Promise<unknown>): Promise<void> {
-    await written;
+  private async commit(segment: SegmentWriter, written: Promise<PackEntry>): Promise<Committed> {
+    const entry = await written;
     const pack = await segment.seal();
     const outcome = pack ? await this.options.confirmed(pack) : null;
     if (outcome !== 'indexed') throw new NotConfirmedError('the catalog has not confirmed the object');
+    return { packId: segment.packId, entry };
   }
 }

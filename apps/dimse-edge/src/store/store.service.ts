@@ -4,8 +4,9 @@ import type { AssociationInfo, DimseStatus, StoreRequest, StoreSink } from '@arc
 import type { EntryContext } from '@archipelago/pack';
 import { Logger, SITE } from '@archipelago/platform-service';
 import { associationState } from '../association/association-state';
+import { FetchService } from '../fetch/fetch.service';
 import { EdgeMetrics } from '../edge.metrics';
-import type { LaneEntry, SegmentLane } from '../segments/segment-lane';
+import type { Committed, LaneEntry, SegmentLane } from '../segments/segment-lane';
 import { SpoolService } from '../segments/spool.service';
 import {
   checkCommand,
@@ -22,6 +23,7 @@ import { type StoreOutcome, storeStatus } from './store-status';
 export class StoreService {
   constructor(
     private readonly spool: SpoolService,
+    private readonly fetches: FetchService,
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
     @Inject(SITE) private readonly site: string,
@@ -45,10 +47,14 @@ export class StoreService {
       const outcome = this.outcomeOf(error);
       return new RefusingSink(() => done(outcome, 0), storeStatus(outcome));
     }
+    const { archive } = associationState(request.association);
     return new SpoolingSink(entry, command, request.context.transferSyntax, {
       done,
       outcomeOf: (error) => this.outcomeOf(error),
-      committed: (seconds) => this.metrics.all.syncSeconds.observe(seconds),
+      committed: (seconds, at, header) => {
+        this.metrics.all.syncSeconds.observe(seconds);
+        if (archive) void this.fetches.landed(archive, at.entry, header, at.packId);
+      },
     });
   }
 
@@ -61,8 +67,8 @@ export class StoreService {
   private entryContext(request: StoreRequest): EntryContext {
     const state = associationState(request.association);
     return {
-      origin: state.peer?.origin ?? 'acquired',
-      source: 'archipelago',
+      origin: state.archive ? 'fetched' : (state.peer?.origin ?? 'acquired'),
+      source: state.archive?.name ?? 'archipelago',
       callingAeTitle: state.callingAeTitle,
       calledAeTitle: state.calledAeTitle,
       remoteAddress: request.association.request.remoteAddress,
@@ -85,7 +91,7 @@ export class StoreService {
 }
 
 interface SinkEvents {
-  committed(seconds: number): void;
+  committed(seconds: number, at: Committed, header: HeaderResult): void;
   done(outcome: StoreOutcome, bytes: number): void;
   outcomeOf(error: unknown): StoreOutcome;
 }
@@ -169,8 +175,8 @@ class SpoolingSink implements StoreSink {
     }
     try {
       const started = performance.now();
-      await this.entry.commit(header, identityWarnings(header));
-      this.events.committed((performance.now() - started) / 1000);
+      const at = await this.entry.commit(header, identityWarnings(header));
+      this.events.committed((performance.now() - started) / 1000, at, header);
       this.outcome = storedOutcome(this.command, header);
     } catch (error) {
       this.outcome = this.events.outcomeOf(error);

@@ -41,6 +41,8 @@ export const FetchEnsure = {
     target: FetchTargetV1Schema,
     /** Best first; those that failed this caller already are left out by it. */
     archives: z.array(z.string()).min(1).max(100),
+    /** A leg that its edge does not know any more, or that cannot be followed. */
+    lost: z.uuid().optional(),
   }),
   reply: z.object({
     leg: FetchLegV1Schema.optional(),

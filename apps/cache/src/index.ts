@@ -1,0 +1,1 @@
+export { CacheServiceModule } from './cache.module';

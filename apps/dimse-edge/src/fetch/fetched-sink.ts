@@ -1,0 +1,114 @@
+/** Receives one object that an archive sends because we asked for it: into the fetch's own segment, checked as it comes. */
+import type { ArchiveV1, ArrivedCopyV1 } from '@archipelago/contracts';
+import { HeaderReader, type HeaderResult } from '@archipelago/dicom-encoding';
+import type { DimseStatus, StoreRequest, StoreSink } from '@archipelago/dimse';
+import type { AssociationSegments, EntryWriter, PackEntry } from '@archipelago/pack';
+import { checkDataset, trimUid } from '../store/store-checks';
+
+/** PS3.4 table B.2-1: cannot understand; PS3.7 annex C: processing failure. */
+const NOT_ASKED_FOR: DimseStatus = { status: 0xc000, errorComment: 'object of another study than was asked for' };
+const UNREADABLE: DimseStatus = { status: 0xc000, errorComment: 'data set cannot be read' };
+
+export interface FetchedSinkOptions {
+  segments: AssociationSegments;
+  archive: ArchiveV1;
+  /** The study asked for: an archive that sends objects of another one is not believed. */
+  study: string;
+  site: string;
+  calledAeTitle: string;
+  onArrived(entry: PackEntry, header: HeaderResult, packId: string): void;
+  onRefused(code: string): void;
+}
+
+export async function fetchedSink(request: StoreRequest, options: FetchedSinkOptions): Promise<StoreSink> {
+  const { archive, site, calledAeTitle, segments } = options;
+  const entry = await segments.begin({
+    origin: 'fetched',
+    source: archive.name,
+    callingAeTitle: archive.aeTitle,
+    calledAeTitle,
+    remoteAddress: archive.host,
+    site,
+    receivedAt: new Date().toISOString(),
+    sopClassUid: trimUid(request.sopClassUid),
+    sopInstanceUid: trimUid(request.sopInstanceUid),
+    transferSyntaxUid: request.context.transferSyntax,
+    warnings: [],
+  });
+  return new FetchedSink(entry, request, options);
+}
+
+class FetchedSink implements StoreSink {
+  private readonly reader: HeaderReader;
+  private failure: DimseStatus | undefined;
+
+  constructor(
+    private readonly entry: EntryWriter,
+    private readonly request: StoreRequest,
+    private readonly options: FetchedSinkOptions,
+  ) {
+    this.reader = new HeaderReader(request.context.transferSyntax);
+  }
+
+  write(chunk: Buffer): void | Promise<void> {
+    if (this.failure) return;
+    try {
+      this.reader.push(chunk);
+    } catch {
+      this.failure = UNREADABLE;
+      return;
+    }
+    return this.entry.write(chunk);
+  }
+
+  async end(): Promise<DimseStatus> {
+    const header = this.failure ? undefined : this.header();
+    if (!header) {
+      await this.entry.rollback();
+      this.options.onRefused(this.failure === NOT_ASKED_FOR ? 'other-study' : 'unreadable');
+      return this.failure ?? UNREADABLE;
+    }
+    const stored = await this.entry.commit(header);
+    this.options.onArrived(stored, header, this.entry.packId);
+    return { status: 0 };
+  }
+
+  abort(): void {
+    void this.entry.rollback().catch(() => undefined);
+  }
+
+  private header(): HeaderResult | undefined {
+    try {
+      const header = this.reader.end();
+      const { sopClassUid, sopInstanceUid, context } = this.request;
+      const wrong = checkDataset({ sopClassUid, sopInstanceUid, abstractSyntax: context.abstractSyntax }, header);
+      if (wrong) this.failure = UNREADABLE;
+      else if (trimUid(header.studyInstanceUid) !== this.options.study) this.failure = NOT_ASKED_FOR;
+      return this.failure ? undefined : header;
+    } catch {
+      this.failure = UNREADABLE;
+      return undefined;
+    }
+  }
+}
+
+/** Where an entry lies, for whoever follows. */
+export function arrivedCopy(
+  entry: PackEntry,
+  header: HeaderResult,
+  at: { packId: string; edgeId: string; url: string },
+): ArrivedCopyV1 {
+  return {
+    sopInstanceUid: entry.sopInstanceUid,
+    sopClassUid: entry.sopClassUid,
+    studyInstanceUid: trimUid(header.studyInstanceUid),
+    seriesInstanceUid: trimUid(header.seriesInstanceUid),
+    packId: at.packId,
+    edgeId: at.edgeId,
+    url: at.url,
+    datasetOffset: entry.datasetOffset,
+    datasetLength: entry.datasetLength,
+    transferSyntaxUid: entry.transferSyntaxUid,
+    wireDigest: entry.wireDigest,
+  };
+}
