@@ -30,6 +30,10 @@ const MEANINGS: Record<string, string> = {
   ARCHIPELAGO_INGEST_CONCURRENCY: 'packs indexed at a time by one process',
   ARCHIPELAGO_SWEEP_MINUTES: 'minutes between sweeps, whoever runs them; 0: on command only',
   ARCHIPELAGO_METADATA_QUIET_SECONDS: 'a series without news for so long gets its metadata object',
+  ARCHIPELAGO_EDGE_URL: "where other edges reach this one's HTTP port; default: from its HTTP host and port",
+  ARCHIPELAGO_GRANT_KEY:
+    'secret of at least 32 characters that the edges of a site share, to read what one of them fetched; default: none is read by others',
+  ARCHIPELAGO_FETCH_TIMEOUT_SECONDS: 'a fetch from which nothing comes for so long is given up',
   ARCHIPELAGO_NATS_URL: 'one or several addresses, separated by commas',
   ARCHIPELAGO_NATS_USER: 'user name, where NATS asks for one',
   ARCHIPELAGO_NATS_PASSWORD: 'its password',

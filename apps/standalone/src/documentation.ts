@@ -3,7 +3,7 @@
  */
 import { catalogConfig } from '@archipelago/catalog';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- standalone.ts resolves its path only, it does not load it lazily
-import { edgeConfig } from '@archipelago/dimse-edge';
+import { edgeConfig, fetchConfig } from '@archipelago/dimse-edge';
 import { ingestConfig } from '@archipelago/ingest';
 import { busConfig } from '@archipelago/platform-bus';
 import { type ConfigDefinition, coreConfig } from '@archipelago/platform-service';
@@ -16,9 +16,10 @@ export { conformance, type Conformance } from '@archipelago/dimse-edge';
 export const CONFIGURATION: readonly { definition: ConfigDefinition<unknown>; usedBy: readonly string[] }[] = [
   { definition: coreConfig, usedBy: ['all'] },
   { definition: edgeConfig, usedBy: ['dimse-edge'] },
+  { definition: fetchConfig, usedBy: ['dimse-edge'] },
   { definition: ingestConfig, usedBy: ['ingest'] },
   { definition: catalogConfig, usedBy: ['catalog'] },
   { definition: busConfig, usedBy: ['all'] },
-  { definition: databaseConfig, usedBy: ['ingest', 'catalog'] },
+  { definition: databaseConfig, usedBy: ['ingest', 'catalog', 'cache'] },
   { definition: standaloneConfig, usedBy: ['standalone'] },
 ];

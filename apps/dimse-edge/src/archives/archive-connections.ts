@@ -104,21 +104,27 @@ export class ArchiveConnections implements BeforeApplicationShutdown {
     const state = this.stateOf(archive);
     if (archive.state !== 'active' && purpose !== 'probe')
       throw new ArchiveUnavailableError('archive-paused', 'the archive is paused');
-    return this.guarded(archive, purpose, state, async () => {
-      const association = await this.associate(archive, state, options);
-      const onAbort = (): void => association.abort();
-      options.signal?.addEventListener('abort', onAbort, { once: true });
-      try {
-        const result = await work(limited(association, state.rate, options.signal));
-        this.keep(state, keyOf(archive, options), association, options);
-        return result;
-      } catch (error) {
-        association.abort();
-        throw error;
-      } finally {
-        options.signal?.removeEventListener('abort', onAbort);
-      }
-    }, options);
+    return this.guarded(
+      archive,
+      purpose,
+      state,
+      async () => {
+        const association = await this.associate(archive, state, options);
+        const onAbort = (): void => association.abort();
+        options.signal?.addEventListener('abort', onAbort, { once: true });
+        try {
+          const result = await work(limited(association, state.rate, options.signal));
+          this.keep(state, keyOf(archive, options), association, options);
+          return result;
+        } catch (error) {
+          association.abort();
+          throw error;
+        } finally {
+          options.signal?.removeEventListener('abort', onAbort);
+        }
+      },
+      options,
+    );
   }
 
   /** The same for what goes another way to the archive (DICOMweb): budget, rate and breaker, without an association. */
@@ -131,10 +137,16 @@ export class ArchiveConnections implements BeforeApplicationShutdown {
     const state = this.stateOf(archive);
     if (archive.state !== 'active' && purpose !== 'probe')
       throw new ArchiveUnavailableError('archive-paused', 'the archive is paused');
-    return this.guarded(archive, purpose, state, async () => {
-      await state.rate.take(1, options.signal);
-      return work();
-    }, options);
+    return this.guarded(
+      archive,
+      purpose,
+      state,
+      async () => {
+        await state.rate.take(1, options.signal);
+        return work();
+      },
+      options,
+    );
   }
 
   /** Waits until the archive's byte budget of `full` harvest lets these bytes pass. */
@@ -175,7 +187,12 @@ export class ArchiveConnections implements BeforeApplicationShutdown {
     }
   }
 
-  private async judged<T>(archive: ArchiveV1, state: Archive, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  private async judged<T>(
+    archive: ArchiveV1,
+    state: Archive,
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     try {
       const result = await work();
       state.breaker.succeeded();
@@ -295,7 +312,14 @@ export class ArchiveConnections implements BeforeApplicationShutdown {
 }
 
 function keyOf(archive: ArchiveV1, { contexts, roles, extended }: UseOptions): string {
-  return JSON.stringify([archive.aeTitle, archive.host, archive.port, contexts, roles, extended?.map((e) => [e.sopClassUid, e.info.toString('hex')])]);
+  return JSON.stringify([
+    archive.aeTitle,
+    archive.host,
+    archive.port,
+    contexts,
+    roles,
+    extended?.map((e) => [e.sopClassUid, e.info.toString('hex')]),
+  ]);
 }
 
 function limited(association: ClientAssociation, rate: RateLimit, signal: AbortSignal | undefined): ArchiveAssociation {

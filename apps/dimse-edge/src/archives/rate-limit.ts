@@ -33,7 +33,9 @@ export class RateLimit {
       this.last = now;
       if (this.perSecond <= 0 || signal?.aborted || this.tokens >= Math.min(amount, this.burst)) break;
       const missing = Math.min(amount, this.burst) - this.tokens;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(1_000, Math.ceil((missing / this.perSecond) * 1000))));
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(1_000, Math.ceil((missing / this.perSecond) * 1000))),
+      );
     }
     if (!signal?.aborted) this.tokens -= amount;
   }

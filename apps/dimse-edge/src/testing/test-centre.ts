@@ -6,6 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import {
+  ArchiveList,
+  type ArchiveV1,
+  FetchEnsure,
+  type FetchEnsureV1,
+  FetchStart,
   Locate,
   type LocatedInstanceV1,
   type LocateV1,
@@ -23,6 +28,11 @@ export class TestCentre {
   readonly announced: PackSealedV1[] = [];
   readonly instances: LocatedInstanceV1[] = [];
   outcome: PackAnsweredV1['outcome'] | null = 'indexed';
+  archives: ArchiveV1[] = [];
+  shallow: { archive: string; studyInstanceUid: string }[] = [];
+  /** Fetches begun, as the broker would: one for a study while the edge knows it. */
+  readonly fetches: { study: string; archive: string }[] = [];
+  private readonly legs = new Map<string, Promise<unknown>>();
   private known = new Set<string>();
 
   private constructor(
@@ -34,6 +44,8 @@ export class TestCentre {
     const centre = new TestCentre(await connect({ servers: url }), objectsDir);
     centre.on(subjectFilter(PackSealed), (message) => centre.sealed(payloadOf(message) as PackSealedV1));
     centre.on(subjectFilter(Locate), (message) => centre.locate(message));
+    centre.on(subjectFilter(ArchiveList), (message) => reply(message, { archives: centre.archives }));
+    centre.on(subjectFilter(FetchEnsure), (message) => centre.ensure(message));
     return centre;
   }
 
@@ -81,10 +93,39 @@ export class TestCentre {
     if (this.outcome && !this.nats.isClosed()) await this.answer(packId, edgeId, this.outcome);
   }
 
+  private async ensure(message: Msg): Promise<void> {
+    const { target, archives, lost } = payloadOf(message) as FetchEnsureV1;
+    const refused: { archive: string; code: string }[] = [];
+    for (const name of archives) {
+      const key = `${name} ${JSON.stringify(target.seriesInstanceUids ?? target.studyInstanceUid)}`;
+      if (lost !== undefined) this.legs.delete(key);
+      if (!this.legs.has(key)) this.legs.set(key, this.startLeg(name, target));
+      const leg = await this.legs.get(key);
+      if (leg !== undefined) return reply(message, { leg, refused });
+      this.legs.delete(key);
+      refused.push({ archive: name, code: 'refused' });
+    }
+    reply(message, { refused });
+  }
+
+  private async startLeg(name: string, target: FetchEnsureV1['target']): Promise<unknown> {
+    const archive = this.archives.find((one) => one.name === name);
+    const legId = randomUUID();
+    this.fetches.push({ study: target.studyInstanceUid, archive: name });
+    const payload = { legId, archive, target: { sopClasses: [], ...target } };
+    const envelope = { id: randomUUID(), time: new Date().toISOString(), site: 'main', payload };
+    const answer = await this.nats.request(subjectFor(FetchStart, '0', 'main'), JSON.stringify(envelope), {
+      timeout: 5_000,
+    });
+    const { ok, payload: started } = answer.json<{ ok: boolean; payload: object }>();
+    return ok ? { legId, archive: name, ...started } : undefined;
+  }
+
   private locate(message: Msg): void {
     const { sopInstanceUids } = payloadOf(message) as LocateV1;
     const instances = this.instances.filter((i) => sopInstanceUids?.includes(i.sopInstanceUid) ?? true);
-    reply(message, { total: instances.length, instances });
+    const { shallow } = this;
+    reply(message, { total: instances.length, instances, ...(shallow.length > 0 ? { shallow } : {}) });
   }
 }
 
