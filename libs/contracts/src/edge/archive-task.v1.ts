@@ -50,14 +50,20 @@ export const ArchiveTaskOrderSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('images'),
     /** `series` empty: asked for by the study alone (relational query). */
-    studies: z.array(z.object({ study: Uid, series: z.array(Uid).max(10_000) })).min(1).max(200),
+    studies: z
+      .array(z.object({ study: Uid, series: z.array(Uid).max(10_000) }))
+      .min(1)
+      .max(200),
     known: Known.default([]),
     deadlineMs: Milliseconds,
   }),
   z.object({
     kind: z.literal('full'),
     method: z.enum(['wado', 'get-without-bulk', 'get']),
-    studies: z.array(z.object({ study: Uid, sopClasses: z.array(Uid).max(120) })).min(1).max(50),
+    studies: z
+      .array(z.object({ study: Uid, sopClasses: z.array(Uid).max(120) }))
+      .min(1)
+      .max(50),
     deadlineMs: Milliseconds,
   }),
 ]);

@@ -53,7 +53,9 @@ export const DriftReportV1Schema = z.object({
   /** Parts that could not be compared. */
   failed: Count,
   /** UIDs, at most 20 of each kind. */
-  examples: z.array(z.object({ what: z.enum(['appeared', 'changed', 'vanished']), level: z.string(), uid: z.string() })),
+  examples: z.array(
+    z.object({ what: z.enum(['appeared', 'changed', 'vanished']), level: z.string(), uid: z.string() }),
+  ),
 });
 export type DriftReportV1 = z.infer<typeof DriftReportV1Schema>;
 
