@@ -39,6 +39,11 @@ export class EdgeMetrics {
         help: 'C-FIND requests by final status.',
         labelNames: ['status'],
       }),
+      incomplete: registry.counter({
+        name: 'archipelago_edge_incomplete_answers_total',
+        help: 'Answers to C-FIND that may miss something, by archive and its state.',
+        labelNames: ['archive', 'state'],
+      }),
       querySeconds: registry.histogram({
         name: 'archipelago_edge_query_seconds',
         help: 'C-FIND, first to last response.',

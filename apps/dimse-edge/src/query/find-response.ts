@@ -1,5 +1,5 @@
 /** One match of the catalog as the Identifier of a C-FIND response (PS3.4 C.4.1.1.3.2). */
-import type { DicomJson, SearchReplyV1 } from '@archipelago/contracts';
+import type { DicomJson } from '@archipelago/contracts';
 import { type DicomJson as EncodableJson } from '@archipelago/dicom-core';
 import { writeDataset } from '@archipelago/dicom-encoding';
 import type { QueryIdentifier } from './identifier';
@@ -11,6 +11,8 @@ export interface ResponseContext {
   retrieveAeTitle: string;
   /** Keys that cannot be matched or returned, from the catalog's first page. */
   unsupported: ReadonlySet<string>;
+  /** What is added for a peer that is told so of what may be missing. */
+  extend?(response: DicomJson): DicomJson;
 }
 
 /** Matches are continuing (FF00), or with one or more optional keys not supported (FF01). */
@@ -28,18 +30,13 @@ export function responseJson(match: DicomJson, context: ResponseContext): DicomJ
   }
   if (context.identifier.level) json['00080052'] = { vr: 'CS', Value: [context.identifier.level] };
   json['00080054'] = { vr: 'AE', Value: [context.retrieveAeTitle] };
-  json['00080056'] = { vr: 'CS', Value: ['ONLINE'] };
-  return json;
+  // the catalog says where it is not all at hand
+  json['00080056'] = match['00080056'] ?? { vr: 'CS', Value: ['ONLINE'] };
+  return context.extend ? context.extend(json) : json;
 }
 
 /** In the character set of the request where all values fit, else in ISO_IR 192 (PS3.4 C.4.1.1.3.2, PS3.5 6.1.2.3). */
 export function encodeResponse(match: DicomJson, context: ResponseContext): Buffer {
   const json = responseJson(match, context) as EncodableJson;
   return writeDataset(json, context.transferSyntaxUid, context.identifier.charset);
-}
-
-/** What the answer may miss, for the Error Comment of the final response. */
-export function noticeComment(notices: SearchReplyV1['notices']): string | undefined {
-  if (notices.length === 0) return undefined;
-  return `incomplete: ${notices.map((n) => `${n.archive} ${n.state}`).join(', ')}`.slice(0, 64);
 }

@@ -14,5 +14,9 @@ export const QUERY_STATUS = {
     meaning: 'The SOP class of the command is not that of the presentation context.',
   },
   'identifier-unreadable': { status: 0xc000, meaning: 'The identifier cannot be read, or is too large.' },
+  incomplete: {
+    status: 0xc002,
+    meaning: 'After all matches: the answer may miss something, see the comment. For peers configured to be told so.',
+  },
   'unable-to-process': { status: 0xc001, meaning: 'The catalog refused the question, or an unexpected failure.' },
 } as const;

@@ -1,11 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { DicomJson, QueryLevel } from '@archipelago/contracts';
 import type { FindResponse, QueryRequest } from '@archipelago/dimse';
 import { Logger, SITE } from '@archipelago/platform-service';
 import { associationState, principalOf } from '../association/association-state';
 import { findOptions } from '../association/extended-negotiation';
 import { queryClass } from '../association/query-classes';
 import { CatalogClient, CatalogUnavailableError } from '../catalog/catalog-client';
-import { encodeResponse, noticeComment, pendingStatus } from './find-response';
+import { EdgeMetrics } from '../edge.metrics';
+import { type Completeness, completenessOf, type Notices } from './completeness';
+import { encodeResponse, pendingStatus } from './find-response';
 import { QUERY_STATUS } from './find-status';
 import { readIdentifier } from './identifier';
 import { searchRequest } from './search-request';
@@ -15,6 +18,7 @@ import { searchRequest } from './search-request';
 export class FindService {
   constructor(
     private readonly catalog: CatalogClient,
+    private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
     @Inject(SITE) private readonly site: string,
   ) {}
@@ -37,22 +41,44 @@ export class FindService {
       retrieveAeTitle: associationState(association).calledAeTitle,
     };
     try {
-      let comment: string | undefined;
+      let completeness: Completeness | undefined;
       let unsupported: ReadonlySet<string> | undefined;
       for await (const page of this.catalog.searchPages(asked.search)) {
         // what is supported is a matter of the question: the first page says it for all
         unsupported ??= new Set(page.unsupported);
-        comment ??= noticeComment(page.notices);
+        const first = completeness === undefined;
+        completeness ??= this.completeness(association, page.notices, read.identifier.level);
+        const { marker, extend } = completeness;
         const status = pendingStatus(unsupported);
+        const respond = (match: DicomJson): FindResponse => ({
+          status,
+          identifier: encodeResponse(match, { ...context, unsupported: unsupported!, extend }),
+        });
+        if (first && marker) yield respond(marker);
         for (const match of page.matches) {
           if (request.signal.aborted) return yield { status: QUERY_STATUS.cancelled.status };
-          yield { status, identifier: encodeResponse(match, { ...context, unsupported }) };
+          yield respond(match);
         }
       }
-      yield { status: QUERY_STATUS.success.status, ...(comment ? { errorComment: comment } : {}) };
+      const { comment, fails } = completeness ?? {};
+      const { status } = QUERY_STATUS[fails ? 'incomplete' : 'success'];
+      yield { status, ...(comment ? { errorComment: comment } : {}) };
     } catch (error) {
       yield this.failed(error);
     }
+  }
+
+  /** Whatever the peer is told, the log and the metrics are told as well. */
+  private completeness(
+    association: QueryRequest['association'],
+    notices: Notices,
+    level: QueryLevel | undefined,
+  ): Completeness {
+    for (const { archive, state } of notices) {
+      this.metrics.all.incomplete.inc({ archive, state });
+      this.logger.info('answer may miss something', { archive, state });
+    }
+    return completenessOf(notices, associationState(association).peer?.incomplete ?? 'comment', level);
   }
 
   private failed(error: unknown): FindResponse {

@@ -3,7 +3,7 @@ import { parseDataset } from '@archipelago/dicom-encoding';
 import type { DicomJson } from '@archipelago/dicom-core';
 import { NO_FIND_OPTIONS } from '../association/extended-negotiation';
 import { queryClass } from '../association/query-classes';
-import { encodeResponse, noticeComment, pendingStatus, responseJson } from './find-response';
+import { encodeResponse, pendingStatus, responseJson } from './find-response';
 import { readIdentifier } from './identifier';
 import { searchRequest } from './search-request';
 
@@ -184,13 +184,14 @@ describe('find response', () => {
     expect(dataset.string('PatientName')).toBe('Müller^Änne');
   });
 
-  it('says when a key is not supported, and what may be missing', () => {
+  it('says when a key is not supported', () => {
     expect(pendingStatus(new Set())).toBe(0xff00);
     expect(pendingStatus(new Set(['00091001']))).toBe(0xff01);
-    expect(noticeComment([])).toBeUndefined();
-    expect(noticeComment([{ archive: 'north', state: 'unreachable' }])).toBe('incomplete: north unreachable');
-    expect(noticeComment(Array.from({ length: 20 }, () => ({ archive: 'north', state: 'unreachable' })))?.length).toBe(
-      64,
-    );
+  });
+
+  it('says where a study lies, as the catalog knows it', () => {
+    const near = responseJson({ '00080056': { vr: 'CS', Value: ['NEARLINE'] } }, context());
+    expect(near['00080056']?.Value).toEqual(['NEARLINE']);
+    expect(responseJson({}, context())['00080056']?.Value).toEqual(['ONLINE']);
   });
 });

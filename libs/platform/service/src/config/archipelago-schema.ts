@@ -67,6 +67,11 @@ export const PeerSchema = z.strictObject({
   addresses: z.array(AddressRange).min(1).optional(),
   maxAssociations: z.int().min(1).max(1000).optional(),
   idleSeconds: z.int().min(1).max(86_400).optional(),
+  /**
+   * How an answer that may miss something says so, beside the log: in the final status' comment; a failure status (C002)
+   * after the matches; a first match that is no study but the notice; a private attribute in each match.
+   */
+  incomplete: z.enum(['comment', 'failure', 'marker', 'attribute']).default('comment'),
   /** Transfer syntaxes to propose and prefer when sending to it, best first. */
   transferSyntaxes: z.array(Uid).min(1).optional(),
 });
