@@ -114,6 +114,8 @@ const KEYS: Record<string, string> = {
   'peers[].addresses[]': 'addresses or networks that it may call from',
   'peers[].maxAssociations': 'associations of it at a time, instead of `limits.maxAssociationsPerPeer`',
   'peers[].idleSeconds': 'instead of `limits.idleSeconds`',
+  'peers[].incomplete':
+    'how an answer that may miss something says so: `comment`, `failure` (status C002), `marker` (a study that is none), `attribute` (private)',
   'peers[].transferSyntaxes[]': 'proposed when sending to it, best first; default: as stored, and uncompressed',
   'archives[].name':
     'an archive to stand in front of. **Read and checked; nothing harvests it yet**, but its issuer counts',
