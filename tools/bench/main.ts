@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine';
 import { render, type Benchmark, type BenchContext } from './report';
+import { cache } from './cache';
 import { find } from './find';
 import { ingest } from './ingest';
 import { latency } from './latency';
@@ -11,7 +12,7 @@ import { memory } from './memory';
 import { get, move } from './retrieve';
 import { store } from './store';
 
-const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency];
+const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, cache];
 
 const HELP = `Usage: npm run bench -- <name> [options]
 
@@ -22,12 +23,15 @@ Options:
   --instances N  CT images of 512x512 in the study (default 500)
   --studies N    find: studies in the generated catalog (default 1000000)
   --catalog DIR  find: keeps the generated catalog there, and uses what is there
-  --only A,B     store, get, move: these receivers only
+  --only A,B     store, get, move: these receivers only; cache: these built-in traces
+  --trace FILE   cache: a CSV file with a header time,study,bytes,fetch_ms (default: the built-in traces)
+  --bytes N      cache: sizes of the cache, as 5000000, 20G or 5% of the trace's footprint, several with commas
   --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
   --json         one JSON document on standard output
   --check        exit status 1 when a promised figure does not hold
 
-Measures us and the peers in the same run, in turn within each round, with fresh UIDs every round. Needs Linux.
+Measures us and the peers in the same run, in turn within each round, with fresh UIDs every round. Needs Linux
+(cache needs nothing but a build).
 `;
 
 function number(text: string | undefined, fallback: number, name: string): number {
@@ -46,6 +50,8 @@ async function main(argv: string[]): Promise<number> {
       studies: { type: 'string' },
       catalog: { type: 'string' },
       only: { type: 'string' },
+      trace: { type: 'string' },
+      bytes: { type: 'string' },
       folder: { type: 'string' },
       json: { type: 'boolean' },
       check: { type: 'boolean' },

@@ -1,0 +1,11 @@
+export * from './types';
+export { CachePolicy, SnapshotError, type CachePolicyOptions } from './cache-policy';
+export type { CachePolicySnapshot } from './snapshot';
+export * from './sim/trace';
+export * from './sim/simulate';
+export * from './sim/offline';
+export * from './sim/baselines';
+export * from './sim/generators';
+export * from './sim/suite';
+export * from './sim/csv';
+export * from './sim/compare';
