@@ -198,7 +198,7 @@ describe('CachePolicy', () => {
         expect(restored.knownStudies).toBe(policy.knownStudies);
         expect(run(restored, trace, 3000)).toEqual(run(policy, trace, 3000));
         // As text: a difference of megabytes is not to be printed.
-      expect(JSON.stringify(restored.snapshot()) === JSON.stringify(policy.snapshot())).toBe(true);
+        expect(JSON.stringify(restored.snapshot()) === JSON.stringify(policy.snapshot())).toBe(true);
       },
     );
 
@@ -209,7 +209,7 @@ describe('CachePolicy', () => {
 
     it('is bounded', () => {
       const policy = new CachePolicy({ budgetBytes: 1e6, maxStudies: 1000 });
-      for (let i = 0; i < 20_000; i++) policy.access(`study-${i % 5000}`, { time: i, bytes: 5000, fetchMs: 9 });
+      for (let i = 0; i < 8000; i++) policy.access(`study-${i % 3000}`, { time: i, bytes: 5000, fetchMs: 9 });
       expect(policy.knownStudies).toBe(1000);
       expect(JSON.stringify(policy.snapshot()).length).toBeLessThan(6_000_000);
     });

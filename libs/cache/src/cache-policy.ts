@@ -19,7 +19,7 @@ export interface CachePolicyOptions {
 }
 
 /** Cached studies whose worth is computed anew at each access, drawn by chance; at an eviction the worst are as well. */
-const REFRESHED = 12;
+const REFRESHED = 32;
 /** The most that are looked at anew to find one victim. */
 const LOOKS = 64;
 /** What the first access to a study never seen adds to the clock, which counts accesses to known ones. */
