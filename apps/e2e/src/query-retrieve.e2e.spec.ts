@@ -128,6 +128,18 @@ describe('C-FIND', () => {
     expect(odd.statuses).toEqual([...studies.map(() => 0xff01), 0]);
     expect((await ask({ model: 'S', keys: { QueryRetrieveLevel: 'SERIES' } })).statuses).toEqual([0xa900]);
     expect((await ask({ model: 'S', keys: { StudyInstanceUID: '' } })).statuses).toEqual([0xa900]);
+    // What is no date, time, number or UID is a mistake of who asks: never the answer to a wider question.
+    for (const [model, level, more] of [
+      ['P', 'PATIENT', { PatientBirthDate: 'garbage!' }],
+      ['S', 'STUDY', { StudyDate: 'garbage!' }],
+      ['S', 'STUDY', { StudyTime: '2599' }],
+      ['S', 'SERIES', { StudyInstanceUID: studies[0]![0]!.study, SeriesNumber: 'one' }],
+      ['S', 'STUDY', { StudyInstanceUID: '1.2.*' }],
+    ] as const)
+      expect([more, (await ask({ model, keys: { QueryRetrieveLevel: level, ...more } })).statuses]).toEqual([
+        more,
+        [0xa900],
+      ]);
     const cancelled = await ask({ model: 'S', keys, cancelAfter: 1 });
     // the rest may have been on its way when the cancel came
     expect([0xfe00, 0]).toContain(cancelled.statuses.at(-1));

@@ -7,7 +7,8 @@ export const QUERY_STATUS = {
   'catalog-unavailable': { status: 0xa700, meaning: 'The catalog did not answer within 5 s. Never an empty success.' },
   'identifier-mismatch': {
     status: 0xa900,
-    meaning: 'Level missing or not of the model, or a unique key above it missing.',
+    meaning:
+      'Level missing or not of the model, a unique key above it missing, or a key with a value that its VR does not allow.',
   },
   'class-mismatch': {
     status: 0x0122,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DicomJson, QueryLevel } from '@archipelago/contracts';
+import { keywordOf } from '@archipelago/dicom-core';
 import type { FindResponse, QueryRequest } from '@archipelago/dimse';
 import { Logger, SITE } from '@archipelago/platform-service';
 import { associationState, principalOf } from '../association/association-state';
@@ -10,7 +11,7 @@ import { EdgeMetrics } from '../edge.metrics';
 import { type Completeness, completenessOf, type Notices } from './completeness';
 import { encodeResponse, pendingStatus } from './find-response';
 import { QUERY_STATUS } from './find-status';
-import { readIdentifier } from './identifier';
+import { type IdentifierOutcome, mismatch, readIdentifier } from './identifier';
 import { searchRequest } from './search-request';
 
 /** C-FIND (PS3.4 C.4.1): pages of the catalog as pending responses, as fast as the socket takes them. */
@@ -44,6 +45,8 @@ export class FindService {
       let completeness: Completeness | undefined;
       let unsupported: ReadonlySet<string> | undefined;
       for await (const page of this.catalog.searchPages(asked.search)) {
+        // a key left out would widen the question: nothing is better than the answer to another one
+        if (page.malformed && page.malformed.length > 0) return yield failure(malformed(page.malformed));
         // what is supported is a matter of the question: the first page says it for all
         unsupported ??= new Set(page.unsupported);
         const first = completeness === undefined;
@@ -87,6 +90,13 @@ export class FindService {
     const { status } = QUERY_STATUS[away ? 'catalog-unavailable' : 'unable-to-process'];
     return { status, errorComment: away ? 'catalog unavailable' : 'query failed' };
   }
+}
+
+/** The comment names the first (64 characters at most, PS3.7 C), the offending elements all; never a value. */
+function malformed(tags: readonly string[]): Extract<IdentifierOutcome, { ok: false }> {
+  const elements = tags.map((tag) => parseInt(tag, 16));
+  const keyword = keywordOf(elements[0] ?? 0) ?? tags[0];
+  return mismatch(`value not allowed: ${keyword}`.slice(0, 64), elements);
 }
 
 function failure(why: { status: number; comment: string; elements: number[] }): FindResponse {

@@ -5,8 +5,11 @@ import type { Predicate, TextPattern, ValueTest } from './predicate';
 import { foldNameGroup, foldText, sanitise } from './text';
 import { parseDate, parseDateTimeSpan, parseTimeSpan } from './temporal';
 
-/** What one key asks: a predicate, nothing (universal matching), or something this catalog cannot match. */
-export type Matching = Predicate | 'universal' | 'unsupported';
+/**
+ * What one key asks: a predicate, nothing (universal matching), something this catalog cannot match, or a value that its
+ * VR does not allow: whoever asked meant something else, and must not get the answer to another question.
+ */
+export type Matching = Predicate | 'universal' | 'unsupported' | 'malformed';
 
 /** VRs with wildcard matching (PS3.4 C.2.2.2.4). */
 const WILDCARD_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UR', 'UT', 'AS']);
@@ -94,9 +97,22 @@ function dateTimeTest(value: string): ValueTest | null {
   return { test: 'moment', ...(from ? { from: from.from } : {}), ...(to ? { to: to.to } : {}) };
 }
 
-function numberTest(value: string): ValueTest | null {
+/** PS3.5 6.2, IS and DS; the binary VRs come as decimals too. */
+const INTEGER = /^[+-]?\d{1,12}$/;
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+function numberTest(vr: string, value: string): ValueTest | null {
   const number = Number(value);
-  return value !== '' && Number.isFinite(number) ? { test: 'number', value: number } : null;
+  return (vr === 'IS' ? INTEGER : DECIMAL).test(value) && Number.isFinite(number)
+    ? { test: 'number', value: number }
+    : null;
+}
+
+/** PS3.5 9.1; components with leading zeros are stored, so they can be asked for. */
+const UID = /^(?=.{1,64}$)\d+(?:\.\d+)*$/;
+
+function uidTest(value: string): ValueTest | null {
+  return UID.test(value) ? { test: 'text', pattern: textPattern(value, false) } : null;
 }
 
 function valueTest(vr: string, value: string, fuzzy: boolean): ValueTest | null {
@@ -105,7 +121,8 @@ function valueTest(vr: string, value: string, fuzzy: boolean): ValueTest | null 
   if (vr === 'DA') return dateTest(value);
   if (vr === 'TM') return timeTest(value);
   if (vr === 'DT') return dateTimeTest(value);
-  if (NUMBER_VRS.has(vr)) return numberTest(value);
+  if (vr === 'UI') return uidTest(value);
+  if (NUMBER_VRS.has(vr)) return numberTest(vr, value);
   return { test: 'text', pattern: textPattern(value, WILDCARD_VRS.has(vr)) };
 }
 
@@ -114,14 +131,17 @@ function sequenceMatching(attribute: QueryAttribute, key: QueryKey, fuzzy: boole
   if (items.length === 0)
     return key.values.includes(EMPTY_VALUE) ? { kind: 'sequence', attribute, inner: [], empty: true } : 'universal';
   // PS3.4 C.2.2.2.6: the sequence of a request has one item
-  if (items.length > 1) return 'unsupported';
+  if (items.length > 1) return 'malformed';
   const inner: Predicate[] = [];
+  let unsupported = false;
   for (const itemKey of items[0] ?? []) {
     const kept = attribute.items?.find((one) => one.key === itemKey.tag);
     const matching = kept ? keyMatching(kept, itemKey, fuzzy) : asksNothing(itemKey) ? 'universal' : 'unsupported';
-    if (matching === 'unsupported') return 'unsupported';
-    if (matching !== 'universal') inner.push(matching);
+    if (matching === 'malformed') return 'malformed';
+    if (matching === 'unsupported') unsupported = true;
+    else if (matching !== 'universal') inner.push(matching);
   }
+  if (unsupported) return 'unsupported';
   return inner.length > 0 ? { kind: 'sequence', attribute, inner, empty: false } : 'universal';
 }
 
@@ -141,11 +161,10 @@ export function keyMatching(attribute: QueryAttribute, key: QueryKey, fuzzyNames
   const values = key.values.map((value) => sanitise(value).trim());
   if (values.every((value) => value === '')) return 'universal';
   const asked = values.filter((value) => value !== '');
-  // one alternative that matches everything makes the key universal
-  if (asked.some(isUniversal)) return 'universal';
-  const tests = asked.map((value) => valueTest(attribute.vr, value, fuzzyNames));
+  const tests = asked.map((value) => (isUniversal(value) ? 'universal' : valueTest(attribute.vr, value, fuzzyNames)));
   // a name of wildcards only ("*^*" folds to nothing) is no test but no mistake either
-  if (attribute.vr === 'PN' && tests.some((test) => test === null)) return 'universal';
-  if (tests.some((test) => test === null)) return 'unsupported';
+  if (tests.includes(null) && attribute.vr !== 'PN') return 'malformed';
+  // one alternative that matches everything makes the key universal
+  if (tests.some((test) => test === 'universal' || test === null)) return 'universal';
   return { kind: 'value', attribute, tests: tests as ValueTest[] };
 }

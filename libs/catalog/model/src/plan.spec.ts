@@ -52,14 +52,67 @@ describe('planSearch', () => {
   it('tells universal, unsupported and below-level keys apart', () => {
     const result = plan([
       { tag: '00100010', vr: 'PN', values: ['*'] },
-      { tag: '00080020', vr: 'DA', values: ['2026*'] },
       { tag: '00080060', vr: 'CS', values: ['CT'] },
       { tag: '00080052', vr: 'CS', values: ['STUDY'] },
       { tag: '00991234', vr: 'LO', values: [] },
     ]);
     expect(result.predicates).toEqual([]);
-    expect(result.unsupported).toEqual(['00080020', '00080060', '00991234']);
-    expect(result.returns.map((one) => one.key)).toEqual(['00100010', '00080020']);
+    expect(result.unsupported).toEqual(['00080060', '00991234']);
+    expect(result.malformed).toEqual([]);
+    expect(result.returns.map((one) => one.key)).toEqual(['00100010']);
+  });
+  it.each([
+    ['PATIENT', '00100030', 'DA', 'garbage!'],
+    ['STUDY', '00100030', 'DA', '19701301'],
+    ['STUDY', '00080020', 'DA', '2026*'],
+    ['STUDY', '00080020', 'DA', '-'],
+    ['STUDY', '00080020', 'DA', '20260101-20260102-20260103'],
+    ['STUDY', '00080020', 'DA', 'garbage!', '20260101'],
+    ['STUDY', '00080020', 'DA', '*', 'garbage!'],
+    ['STUDY', '00080030', 'TM', '25'],
+    ['STUDY', '00080030', 'TM', '10-1'],
+    ['STUDY', '0020000D', 'UI', '1.2.*'],
+    ['STUDY', '0020000D', 'UI', '1..2'],
+    ['STUDY', '0020000D', 'UI', '1'.repeat(65)],
+    ['STUDY', '00201208', 'IS', 'many'],
+    ['STUDY', '00101030', 'DS', '80kg'],
+    ['SERIES', '00200011', 'IS', '0x10'],
+    ['SERIES', '00200011', 'IS', '1.5'],
+    ['SERIES', '00180050', 'DS', '1,5'],
+    ['IMAGE', '0008002A', 'DT', '2026-13-01'],
+    ['IMAGE', '0008002A', 'DT', '20260101+9900'],
+    ['IMAGE', '00280010', 'US', 'x'],
+  ] as const)('%s: a value of %s (%s) that its VR does not allow is no question: %s', (level, tag, vr, ...values) => {
+    const result = plan([{ tag, vr, values: [...values] }], { level });
+    expect(result).toMatchObject({ malformed: [tag], unsupported: [], predicates: [] });
+  });
+  it.each([
+    ['STUDY', '00080020', 'DA', ' 20260101 - '],
+    ['STUDY', '00080020', 'DA', '2026.01.02'],
+    ['STUDY', '00080020', 'DA', '""'],
+    ['STUDY', '00080030', 'TM', '10:30-'],
+    ['STUDY', '0020000D', 'UI', '1.02.3\u0000'],
+    ['SERIES', '00200011', 'IS', ' +5 '],
+    ['SERIES', '00180050', 'DS', '-1.5E+2'],
+    ['IMAGE', '0008002A', 'DT', '20260101-20260102+0100'],
+    ['IMAGE', '00280010', 'US', '512'],
+  ] as const)('%s: %s (%s) may be asked for as %s', (level, tag, vr, value) => {
+    const result = plan([{ tag, vr, values: [value] }], { level });
+    expect(result).toMatchObject({ malformed: [], unsupported: [], predicates: [{ kind: 'value' }] });
+  });
+  it('a sequence fails with what is in it, and with more than one item', () => {
+    const sequence = (...items: { tag: string; vr: string; values: string[] }[][]): ReturnType<typeof plan> =>
+      planSearch({
+        principal: PRINCIPAL,
+        model: 'study-root',
+        level: 'SERIES',
+        keys: [{ tag: '00400275', vr: 'SQ', values: [], items }],
+      });
+    const uid = (value: string) => [{ tag: '0020000D', vr: 'UI', values: [value] }];
+    expect(sequence(uid('x'))).toMatchObject({ malformed: ['00400275'], predicates: [] });
+    expect(sequence([{ tag: '00991234', vr: 'LO', values: ['a'] }, ...uid('x')]).malformed).toEqual(['00400275']);
+    expect(sequence(uid('1.2'), uid('1.3')).malformed).toEqual(['00400275']);
+    expect(sequence(uid('1.2'))).toMatchObject({ malformed: [], predicates: [{ kind: 'sequence' }] });
   });
   it('combines date and time only when negotiated', () => {
     const keys = [

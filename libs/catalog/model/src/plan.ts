@@ -13,6 +13,8 @@ export interface SearchPlan {
   returns: QueryAttribute[];
   /** Keys (8 hex digits) that are not kept, or cannot be matched as asked: they are left out, and the answer says so. */
   unsupported: string[];
+  /** Keys with a value that their VR does not allow: the search must fail, for leaving them out would widen it. */
+  malformed: string[];
 }
 
 /** Of the request itself, answered by the service that speaks the protocol (PS3.4 C.4.1.1.3). */
@@ -43,6 +45,7 @@ interface Draft {
   predicates: Predicate[];
   returns: QueryAttribute[];
   unsupported: string[];
+  malformed: string[];
 }
 
 function planKey(draft: Draft, key: QueryKey, search: SearchV1, attributes: AttributeSet): void {
@@ -53,6 +56,7 @@ function planKey(draft: Draft, key: QueryKey, search: SearchV1, attributes: Attr
   if (below && !(search.relational === true && !asksNothing(key))) return void draft.unsupported.push(key.tag);
   const matching = keyMatching(attribute, key, search.fuzzyNames === true);
   if (matching === 'unsupported') draft.unsupported.push(key.tag);
+  else if (matching === 'malformed') draft.malformed.push(key.tag);
   else if (matching !== 'universal') draft.predicates.push(matching);
   if (!below) draft.returns.push(attribute);
 }
@@ -90,7 +94,7 @@ function combine(predicates: Predicate[]): Predicate[] {
  * are matched only when relational queries were negotiated (C.4.1.2.2.2).
  */
 export function planSearch(search: SearchV1, attributes: AttributeSet = DEFAULT_ATTRIBUTES): SearchPlan {
-  const draft: Draft = { predicates: [], returns: [], unsupported: [] };
+  const draft: Draft = { predicates: [], returns: [], unsupported: [], malformed: [] };
   for (const key of search.keys as QueryKey[]) planKey(draft, key, search, attributes);
   const predicates = search.combinedDateTime === true ? combine(draft.predicates) : draft.predicates;
   return {
@@ -99,5 +103,6 @@ export function planSearch(search: SearchV1, attributes: AttributeSet = DEFAULT_
     predicates,
     returns: draft.returns,
     unsupported: [...new Set(draft.unsupported)],
+    malformed: [...new Set(draft.malformed)],
   };
 }

@@ -243,10 +243,17 @@ describe('search', () => {
     expect([flat.unsupported, flat.matches.length]).toEqual([['00080060'], 5]);
     expect(await studies({ '00080060': 'SR' }, { relational: true })).toBe('1');
     expect(await studies({ '00080060': 'CT', '00200013': '2' }, { relational: true })).toBe('1');
-    expect((await ask('STUDY', { '00091001': 'x', '00080020': '2026*' })).unsupported).toEqual([
-      '00091001',
-      '00080020',
-    ]);
+    expect((await ask('STUDY', { '00091001': 'x' })).unsupported).toEqual(['00091001']);
+  });
+
+  it('answers nothing to a value that its VR does not allow, and says so', async () => {
+    const date = { '00080020': '2026*', '00091001': 'x' };
+    const asked = { matches: [], malformed: ['00080020'], unsupported: ['00091001'] };
+    expect(await ask('STUDY', date)).toMatchObject(asked);
+    expect((await ask('STUDY', date)).cursor).toBeUndefined();
+    expect(await ask('PATIENT', { '00100030': 'x' })).toMatchObject({ matches: [], malformed: ['00100030'] });
+    expect(await ask('SERIES', { '00200011': 'x' })).toMatchObject({ matches: [], malformed: ['00200011'] });
+    expect(await ask('IMAGE', { '00080018': '1.*' })).toMatchObject({ matches: [], malformed: ['00080018'] });
   });
 
   it('keeps an unqualified id with its issuer', async () => {

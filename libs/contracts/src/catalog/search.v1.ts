@@ -67,6 +67,11 @@ export const SearchReplyV1Schema = z.object({
   cursor: z.string().optional(),
   /** Keys asked for that cannot be matched or returned at this level (8 hex digits): the answer is FF01, not FF00. */
   unsupported: z.array(z.string()),
+  /**
+   * Keys (8 hex digits) with a value that their VR does not allow (a StudyDate that is no date). The question was then
+   * not asked: `matches` is empty and there is no cursor; who asked gets a failure, never an empty success.
+   */
+  malformed: z.array(z.string()).optional(),
   /** What the answer may miss, one line per archive; empty when complete. */
   notices: z.array(z.object({ archive: z.string(), state: z.string(), asOf: z.iso.datetime().optional() })),
 });

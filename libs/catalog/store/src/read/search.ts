@@ -58,6 +58,8 @@ export async function search(
   const query = SearchV1Schema.parse(request) as z.output<typeof SearchV1Schema>;
   const attributes = options.attributes ?? DEFAULT_ATTRIBUTES;
   const plan = planSearch(query, attributes);
+  if (plan.malformed.length > 0)
+    return { matches: [], unsupported: plan.unsupported, malformed: plan.malformed, notices: [] };
   const returns = returnsOf(plan, attributes);
   const keys = query.keys as QueryKey[];
   const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> =>
