@@ -2,7 +2,7 @@
  * Every project has one known `type:` tag (else no boundary rule sees it), a README, and a place in the root build; and
  * its tsconfig references exactly what it imports. Nx's project graph has the same projects.
  * Integration specs that a project leaves out of its build (a library below libs/testing would close a circle of
- * references) may import libs/testing without a reference: Jest resolves them to sources.
+ * references) have a `tsconfig.integration.json` of their own in the root build: they are type-checked after libs/testing.
  */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -50,13 +50,20 @@ for (const folder of folders) {
   const config = json(join(root, folder, 'tsconfig.json'));
   const referenced = new Set((config.references ?? []).map((each) => resolve(root, folder, each.path)));
   const integrationLeftOut = config.exclude?.includes('src/**/*.integration.spec.ts') === true;
+  const apart = join(root, folder, 'tsconfig.integration.json');
+  const apartReferences = new Set();
+  if (integrationLeftOut) {
+    if (!built.has(apart)) mistakes.push(`tsconfig.json: a reference to ./${relative(root, apart)} is missing`);
+    for (const each of existsSync(apart) ? (json(apart).references ?? []) : [])
+      apartReferences.add(resolve(root, folder, each.path));
+  }
   const missing = new Set();
   for (const file of sources(join(root, folder))) {
-    if (integrationLeftOut && file.endsWith('.integration.spec.ts')) continue;
+    const known = integrationLeftOut && file.endsWith('.integration.spec.ts') ? apartReferences : referenced;
     for (const match of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s+'(@archipelago\/[\w-]+)/g)) {
       const target = byName.get(match[1]);
       if (!target) mistakes.push(`${relative(root, file)}: there is no project ${match[1]}`);
-      else if (target !== folder && !referenced.has(join(root, target))) missing.add(target);
+      else if (target !== folder && !known.has(join(root, target))) missing.add(target);
     }
   }
   for (const target of missing)

@@ -371,26 +371,35 @@ describe('dcmjs-dimse', () => {
       return response;
     };
     class TestScp extends dcmjs.Scp {
-      associationRequested(association: Association): void {
+      override associationRequested(association: Association): void {
         for (const { id } of association.getPresentationContexts()) {
           const context = association.getPresentationContext(id);
           context.setResult(0, context.getTransferSyntaxUids()[0]);
         }
         this.sendAssociationAccept();
       }
-      cEchoRequest(request: object, callback: (response: object) => void): void {
+      override cEchoRequest(
+        request: dcmjs.requests.CEchoRequest,
+        callback: (response: dcmjs.responses.CEchoResponse) => void,
+      ): void {
         callback(answer(dcmjs.responses.CEchoResponse.fromRequest(request), 0));
       }
-      cStoreRequest(request: { getAffectedSopInstanceUid(): string }, callback: (response: object) => void): void {
+      override cStoreRequest(
+        request: dcmjs.requests.CStoreRequest,
+        callback: (response: dcmjs.responses.CStoreResponse) => void,
+      ): void {
         stored.push(request.getAffectedSopInstanceUid());
         callback(answer(dcmjs.responses.CStoreResponse.fromRequest(request), 0));
       }
-      cFindRequest(request: object, callback: (responses: object[]) => void): void {
+      override cFindRequest(
+        request: dcmjs.requests.CFindRequest,
+        callback: (responses: dcmjs.responses.CFindResponse[]) => void,
+      ): void {
         const pending = answer(dcmjs.responses.CFindResponse.fromRequest(request), 0xff00);
         pending.setDataset(new dcmjs.Dataset({ StudyInstanceUID: study }));
         callback([pending, answer(dcmjs.responses.CFindResponse.fromRequest(request), 0)]);
       }
-      associationReleaseRequested(): void {
+      override associationReleaseRequested(): void {
         this.sendAssociationReleaseResponse();
       }
     }
