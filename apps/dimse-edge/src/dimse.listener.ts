@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type DimseHandlers, type DimseObserver, DimseServer, type DimseServerOptions } from '@archipelago/dimse';
 import {
@@ -8,6 +7,7 @@ import {
   type CoreConfig,
   HealthRegistry,
   Logger,
+  readTlsFiles,
 } from '@archipelago/platform-service';
 import { AssociationService } from './association/association.service';
 import { type EdgeConfig, edgeConfig } from './edge.config';
@@ -47,9 +47,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       host,
       port: tls.port,
       tls: {
-        cert: readFileSync(tls.cert),
-        key: readFileSync(tls.key),
-        ca: tls.ca === undefined ? undefined : readFileSync(tls.ca),
+        ...readTlsFiles(tls),
         requestCert: tls.ca !== undefined,
         rejectUnauthorized: tls.requireClientCertificate,
       },

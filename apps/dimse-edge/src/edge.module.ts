@@ -26,6 +26,7 @@ import { BrokerClient } from './fetch/broker-client';
 import { InternalController } from './fetch/internal.controller';
 import { SpoolService } from './segments/spool.service';
 import { StoreService } from './store/store.service';
+import { tlsConfig } from './tls.config';
 
 /** The DICOM front of a site: takes and sends images, keeps them on its spool until the centre has them. */
 @Module({
@@ -33,6 +34,7 @@ import { StoreService } from './store/store.service';
   controllers: [FetchController, InternalController],
   providers: [
     edgeConfig.provider(),
+    tlsConfig.provider(),
     EdgeMetrics,
     {
       provide: OBJECT_STORE,

@@ -220,6 +220,16 @@ describe('standalone', () => {
     expect(existsSync(join(folder, 'data'))).toBe(false);
   });
 
+  it('names a TLS file that is not there, with the key and line', async () => {
+    const config = join(folder, 'archipelago.yaml');
+    writeFileSync(config, 'site: main\ntls:\n  cert: /nowhere/server.crt\n  key: /nowhere/server.key\n');
+    const { code, output } = await failsToStart({ env: { ARCHIPELAGO_CONFIG: config } });
+    expect(code).toBe(2);
+    expect(output).toContain('archipelago.yaml:3: tls.cert: cannot read /nowhere/server.crt: ENOENT');
+    expect(output).toContain('archipelago.yaml:4: tls.key: cannot read /nowhere/server.key: ENOENT');
+    expect(existsSync(join(folder, 'data'))).toBe(false);
+  });
+
   // As a plain user everything above runs as one already.
   (isRoot ? it : it.skip)('runs as a plain user', async () => {
     const home = join(folder, 'plain');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  checkTlsFiles,
   coreConfig,
   defineConfig,
   envPort,
@@ -36,6 +37,10 @@ export type StandaloneConfig = ConfigOf<typeof standaloneConfig> & ConfigOf<type
  * @throws ConfigError listing every mistake
  */
 export async function loadStandaloneConfig(): Promise<StandaloneConfig> {
-  await checkConfig(undefined, [() => coreConfig.load(), () => standaloneConfig.load(), () => loadArchipelagoConfig()]);
+  await checkConfig(undefined, [
+    () => coreConfig.load(),
+    () => standaloneConfig.load(),
+    () => loadArchipelagoConfig(process.env, checkTlsFiles),
+  ]);
   return { ...coreConfig.load(), ...standaloneConfig.load() };
 }

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Inject, Injectable } from '@nestjs/common';
 import { connect } from '@archipelago/dimse';
-import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
+import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, readTlsFiles } from '@archipelago/platform-service';
 import { sameAeTitle } from '../association/peers';
 import { MoveDestination } from './move-destination';
 
@@ -15,12 +14,7 @@ export class OutboundService {
 
   constructor(@Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig) {
     const { tls } = config;
-    if (tls)
-      this.tls = {
-        cert: readFileSync(tls.cert),
-        key: readFileSync(tls.key),
-        ca: tls.ca ? readFileSync(tls.ca) : undefined,
-      };
+    if (tls) this.tls = readTlsFiles(tls);
   }
 
   /** undefined: not a peer with host and port. */

@@ -5,6 +5,7 @@ export * from './config/check-config';
 export * from './config/archipelago-schema';
 export * from './config/load-archipelago-config';
 export * from './config/core.config';
+export * from './config/tls-files';
 export * from './health/health-registry';
 export * from './health/metrics-registry';
 export * from './logging/logger';

@@ -1,7 +1,12 @@
 import { Module } from '@nestjs/common';
 import { z } from 'zod';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   checkConfig,
+  checkTlsFiles,
   ConfigError,
   defineConfig,
   envBoolean,
@@ -92,4 +97,45 @@ nonsense: 1
       'archipelago.yaml:2: peers[1].aeTitle: this peer is given twice',
     ]);
   });
+});
+
+describe('the files of TLS', () => {
+  let folder: string;
+  const file = (name: string): string => join(folder, name);
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'archipelago-tls-'));
+    for (const name of ['a', 'b']) {
+      const output = ['-keyout', file(`${name}.key`), '-out', file(`${name}.crt`)];
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, ...output], {
+        stdio: 'ignore',
+      });
+    }
+    writeFileSync(file('text'), 'no certificate');
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const mistakes = (tls: Record<string, string>): string[] => {
+    const lines = Object.entries(tls).map(([key, name]) => `  ${key}: ${file(name)}`);
+    return mistakesOf(() =>
+      parseArchipelagoConfig(['site: main', 'tls:', ...lines].join('\n'), 'site.yaml', checkTlsFiles),
+    );
+  };
+
+  it('must be there, and be what they are said to be: each with its key and line', () => {
+    expect(mistakes({ cert: 'a.crt', key: 'a.key', ca: 'b.crt' })).toEqual([]);
+    expect(mistakes({ cert: 'none', key: 'nowhere', ca: 'text' })).toEqual([
+      `site.yaml:3: tls.cert: cannot read ${file('none')}: ENOENT`,
+      `site.yaml:4: tls.key: cannot read ${file('nowhere')}: ENOENT`,
+      expect.stringMatching(/^site\.yaml:5: tls\.ca: .*text cannot be used: /) as string,
+    ]);
+    expect(mistakes({ cert: 'a.crt', key: 'text' })).toEqual([
+      expect.stringMatching(/^site\.yaml:4: tls\.key: .*text cannot be used: /) as string,
+    ]);
+    expect(mistakes({ cert: 'a.crt', key: 'b.key' })).toEqual([
+      expect.stringMatching(/^site\.yaml:4: tls\.key: .*b\.key does not belong to .*a\.crt: /) as string,
+    ]);
+  });
+
+  it('are looked for by those who need them only', () =>
+    expect(parseArchipelagoConfig('tls: { cert: none, key: none }').tls).toMatchObject({ cert: 'none' }));
 });

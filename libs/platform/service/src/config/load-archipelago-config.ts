@@ -50,12 +50,16 @@ function mistakesOf(issue: z.core.$ZodIssue, document: Document): { offset: numb
   ];
 }
 
+/** What one service finds wrong in a site file that is well formed: the key's path in it, and why. */
+export type FurtherCheck = (config: ArchipelagoConfig) => { path: (string | number)[]; message: string }[];
+
 /**
  * Checks the text of a site file.
  * @param file name for messages
+ * @param further what only one service can check, as files that only it needs
  * @throws ConfigError with every mistake and its line
  */
-export function parseArchipelagoConfig(text: string, file = DEFAULT_FILE): ArchipelagoConfig {
+export function parseArchipelagoConfig(text: string, file = DEFAULT_FILE, further?: FurtherCheck): ArchipelagoConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => `${file}:${lines.linePos(offset).line}`;
@@ -63,8 +67,13 @@ export function parseArchipelagoConfig(text: string, file = DEFAULT_FILE): Archi
     throw new ConfigError(document.errors.map((error) => ({ where: at(error.pos[0]), message: error.message })));
   }
   const result = ArchipelagoConfigSchema.safeParse((document.toJS({ maxAliasCount: 100 }) as unknown) ?? {});
-  if (result.success) return result.data;
-  const found = result.error.issues.flatMap((issue) => mistakesOf(issue, document));
+  const found = result.success
+    ? (further?.(result.data) ?? []).map(({ path, message }) => ({
+        offset: offsetOf(document, path),
+        message: `${describe(path)}: ${message}`,
+      }))
+    : result.error.issues.flatMap((issue) => mistakesOf(issue, document));
+  if (result.success && found.length === 0) return result.data;
   found.sort((a, b) => a.offset - b.offset);
   throw new ConfigError(found.map((m): ConfigMistake => ({ where: at(m.offset), message: m.message })));
 }
@@ -74,7 +83,10 @@ export function parseArchipelagoConfig(text: string, file = DEFAULT_FILE): Archi
  * all defaults.
  * @throws ConfigError listing every mistake with its line; a named file that cannot be read is one
  */
-export function loadArchipelagoConfig(environment: NodeJS.ProcessEnv = process.env): ArchipelagoConfig {
+export function loadArchipelagoConfig(
+  environment: NodeJS.ProcessEnv = process.env,
+  further?: FurtherCheck,
+): ArchipelagoConfig {
   const named = environment['ARCHIPELAGO_CONFIG'];
   const path = resolve(named === undefined || named === '' ? DEFAULT_FILE : named);
   if ((named === undefined || named === '') && !existsSync(path)) return ArchipelagoConfigSchema.parse({});
@@ -87,5 +99,5 @@ export function loadArchipelagoConfig(environment: NodeJS.ProcessEnv = process.e
       { where: 'ARCHIPELAGO_CONFIG', message: `cannot read ${path}: ${(error as Error).message}` },
     ]);
   }
-  return parseArchipelagoConfig(text, basename(path));
+  return parseArchipelagoConfig(text, basename(path), further);
 }
