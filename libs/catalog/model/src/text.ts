@@ -1,3 +1,5 @@
+import { foldText as fold } from '@archipelago/dicom-core';
+
 /** Text rules shared by projection and matching: what PostgreSQL cannot hold, and how names are made comparable. */
 
 /**
@@ -21,40 +23,9 @@ export function wellFormed(value: string): string {
   return ANY_SURROGATE.test(value) ? value.replace(LONE_SURROGATE, '\ufffd') : value;
 }
 
-/** Letters that NFKD does not take apart, by their usual plain writing. */
-const PLAIN: Record<string, string> = {
-  ß: 'ss',
-  æ: 'ae',
-  œ: 'oe',
-  ø: 'o',
-  đ: 'd',
-  ð: 'd',
-  þ: 'th',
-  ł: 'l',
-  ħ: 'h',
-  ı: 'i',
-  ŋ: 'n',
-  ŧ: 't',
-  ĸ: 'k',
-  ſ: 's',
-  ς: 'σ',
-};
-const PLAIN_LETTERS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
-/** Combining marks of Latin, Greek and Cyrillic; those of Japanese and the Indic scripts carry meaning and stay. */
-// eslint-disable-next-line no-misleading-character-class -- the marks themselves are meant
-const ACCENTS = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]/g;
-// eslint-disable-next-line no-control-regex
-const ASCII = /^[\x20-\x7e]*$/;
-
-function foldLetters(value: string): string {
-  if (ASCII.test(value)) return value.toLowerCase();
-  const marksApart = value.normalize('NFKD').replace(ACCENTS, '').toLowerCase().replace(ACCENTS, '');
-  return marksApart.replace(PLAIN_LETTERS, (letter) => PLAIN[letter] ?? letter).normalize('NFKC');
-}
-
-/** Case and accent folded, white space collapsed: equal for everything that a person would call the same spelling. */
+/** Folded for comparison as everywhere in Archipelago (`foldText` of dicom-core), and such that PostgreSQL can hold it. */
 export function foldText(value: string): string {
-  return foldLetters(sanitise(value)).replace(/\s+/g, ' ').trim();
+  return fold(sanitise(value));
 }
 
 /** One component group of a person name, folded: components trimmed, empty ones at the end dropped (PS3.5 6.2.1). */

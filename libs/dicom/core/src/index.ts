@@ -9,5 +9,6 @@ export * from './vr';
 export * from './wildcard';
 export * from './charset';
 export * from './date-time';
+export * from './fold';
 export * from './person-name';
 export * from './implementation';

@@ -1,3 +1,4 @@
+import { foldText } from './fold';
 import type { DicomJsonPersonName } from './json';
 
 /** One component group of a PN value (PS3.5 section 6.2.1). */
@@ -60,45 +61,6 @@ export function personNameToJson(value: string): DicomJsonPersonName {
 
 export function personNameFromJson(json: DicomJsonPersonName): string {
   return trimEnd([json.Alphabetic ?? '', json.Ideographic ?? '', json.Phonetic ?? ''].join('='), '=');
-}
-
-/** Letters that Unicode does not decompose into a base letter and accents. */
-const FOLDS: Record<string, string> = {
-  ß: 'ss',
-  ẞ: 'ss',
-  æ: 'ae',
-  œ: 'oe',
-  ø: 'o',
-  đ: 'd',
-  ð: 'd',
-  þ: 'th',
-  ł: 'l',
-  ħ: 'h',
-  ı: 'i',
-  ŋ: 'n',
-  ĸ: 'k',
-  ŧ: 't',
-};
-
-/**
- * Text for comparison: compatibility forms unified (full-width, half-width kana), accents dropped, lower case, special
- * Latin letters folded (ß to ss, æ to ae, ø to o), white space single. Wildcards and delimiters stay.
- */
-export function foldText(text: string): string {
-  let ascii = true;
-  for (let i = 0; i < text.length && ascii; i++) ascii = text.charCodeAt(i) < 0x80;
-  const lower = ascii ? text.toLowerCase() : foldUnicode(text);
-  return lower.replace(/\s+/g, ' ').trim();
-}
-
-function foldUnicode(text: string): string {
-  return text
-    .normalize('NFKC')
-    .toLowerCase()
-    .normalize('NFD')
-    .replace(/(?<=\p{Script=Latin}|\p{Script=Greek}|\p{Script=Cyrillic}|\p{Mn})[\u0300-\u036f]/gu, '')
-    .replace(/[ßẞæœøđðþłħıŋĸŧ]/g, (letter) => FOLDS[letter])
-    .normalize('NFC');
 }
 
 /**
