@@ -405,3 +405,33 @@ describe('paging while data arrives', () => {
     expect(page.cursor).toBeDefined();
   });
 });
+
+// Last: it adds studies.
+describe('names of a patient', () => {
+  it('finds a patient by every name of a study, and shows the one that came last', async () => {
+    const named = (study: string, name: string) => ({
+      header: ct(study, 1, 1, { '00100020': 'WED', '00100010': name, '00080050': null, '00080020': '20250101' }),
+    });
+    await store(named('61', 'Single^Ada'));
+    await store(named('62', 'Wedded^Ada'));
+    const shown = async (level: 'PATIENT' | 'STUDY', name: string, more: Partial<SearchV1> = {}) => {
+      const { matches } = await ask(level, { '00100010': name, '00100020': 'WED' }, more);
+      return matches.map((match) => (match['00100010']?.Value?.[0] as { Alphabetic: string }).Alphabetic);
+    };
+    expect(await shown('PATIENT', 'single*')).toEqual(['Wedded^Ada']);
+    expect(await shown('PATIENT', 'WEDDED^ADA')).toEqual(['Wedded^Ada']);
+    expect(await shown('PATIENT', 'sing', { fuzzyNames: true })).toEqual(['Wedded^Ada']);
+    expect(await shown('PATIENT', 'other*')).toEqual([]);
+    expect(await shown('PATIENT', '*')).toEqual(['Wedded^Ada']);
+    // each study under the name it came with
+    expect(await shown('STUDY', 'single*')).toEqual(['Single^Ada']);
+    expect(await shown('STUDY', 'wedded*')).toEqual(['Wedded^Ada']);
+    // no name of a patient, but one of nobody
+    const empty = await ask('PATIENT', { '00100010': '""', '00100020': 'WED' });
+    expect(empty.matches).toEqual([]);
+    // a study that is gone gives no name
+    const gone = "UPDATE study SET instances = 0 WHERE study_instance_uid = '1.2.826.0.1.61'";
+    await db.transaction((client) => client.query(gone));
+    expect(await shown('PATIENT', 'single*')).toEqual([]);
+  });
+});

@@ -135,13 +135,28 @@ function combinedStudyCondition(
   return `(${conditions.join(' AND ')})`;
 }
 
+/**
+ * A patient shows the name that came last; whoever knows an earlier one, from a study before a marriage or a correction,
+ * must find the patient by it as well. Each study shows the name under which it came first. The list is made once, and
+ * the index on the id serves it.
+ */
+function everyNameOf(own: string, column: Column, tests: ValueTest[], sql: SqlBuilder): string {
+  const asked = tests.filter((test) => test.test !== 'empty');
+  if (asked.length === 0) return own;
+  const ofStudy = columnCondition('s', column, asked, sql);
+  return `(${own} OR p.id = ANY(ARRAY(SELECT s.patient FROM study s WHERE s.instances > 0 AND ${ofStudy})))`;
+}
+
 /** The condition of one predicate on the row of its alias. */
 export function predicateCondition(predicate: Predicate, alias: Alias, sql: SqlBuilder): string {
   if (predicate.kind === 'combined' && predicate.date.key === '00080020' && alias === 's') {
     return combinedStudyCondition(alias, predicate.from, predicate.to, sql);
   }
   const column = predicate.kind === 'value' ? COLUMNS[alias][predicate.attribute.key] : undefined;
-  if (predicate.kind === 'value' && column) return columnCondition(alias, column, predicate.tests, sql);
+  if (predicate.kind === 'value' && column) {
+    const condition = columnCondition(alias, column, predicate.tests, sql);
+    return alias === 'p' && column.kind === 'name' ? everyNameOf(condition, column, predicate.tests, sql) : condition;
+  }
   return attributeCondition(`${alias}.attributes`, predicate, sql);
 }
 
