@@ -133,7 +133,7 @@ describe('C-FIND', () => {
       ['P', 'PATIENT', { PatientBirthDate: 'garbage!' }],
       ['S', 'STUDY', { StudyDate: 'garbage!' }],
       ['S', 'STUDY', { StudyTime: '2599' }],
-      ['S', 'SERIES', { StudyInstanceUID: studies[0]![0]!.study, SeriesNumber: 'one' }],
+      ['S', 'SERIES', { StudyInstanceUID: studies[0]![0]!.study, SeriesDate: 'garbage!' }],
       ['S', 'STUDY', { StudyInstanceUID: '1.2.*' }],
     ] as const)
       expect([more, (await ask({ model, keys: { QueryRetrieveLevel: level, ...more } })).statuses]).toEqual([

@@ -416,7 +416,7 @@ describe('names of a patient', () => {
     await store(named('62', 'Wedded^Ada'));
     const shown = async (level: 'PATIENT' | 'STUDY', name: string, more: Partial<SearchV1> = {}) => {
       const { matches } = await ask(level, { '00100010': name, '00100020': 'WED' }, more);
-      return matches.map((match) => (match['00100010']?.Value?.[0] as { Alphabetic: string }).Alphabetic);
+      return matches.map((match) => (value(match as DicomJson, '00100010') as { Alphabetic: string }).Alphabetic);
     };
     expect(await shown('PATIENT', 'single*')).toEqual(['Wedded^Ada']);
     expect(await shown('PATIENT', 'WEDDED^ADA')).toEqual(['Wedded^Ada']);
