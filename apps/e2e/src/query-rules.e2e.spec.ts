@@ -411,7 +411,7 @@ describe('a SOP Instance UID with two contents', () => {
       expect(got!.received.map((one) => one.sha256)).toEqual([first!.sha256]);
     }
     const cli = join(repositoryRoot(), 'tools', 'dist', 'cli', 'main.js');
-    const listed = await runCommand(process.execPath, [cli, 'differences', 'list', '--json'], { env: system.env });
+    const listed = await runCommand(process.execPath, [cli, 'difference', 'list', '--json'], { env: system.env });
     // with the log of the services on: it is not mixed into the answer
     expect(listed.stderr).toContain('"service":"cli"');
     expect(listed).toMatchObject({ code: 0 });
@@ -431,6 +431,26 @@ describe('a SOP Instance UID with two contents', () => {
       },
     ]);
     expect(await contents(first!.sopInstance)).toEqual([first!.sha256, other!.sha256].sort());
+    const archipelago = (...args: string[]) => runCommand(process.execPath, [cli, ...args], { env: system.env });
+    const retrieved = async () => (await pythonPeer.get(to(), [job]))[0]!.received.map((one) => one.sha256);
+    const id = String(rows[0]!['id']);
+    const taken = await archipelago('difference', 'decide', id, '--take', '--by', 'e2e', '--note', 'checked');
+    expect(taken.code).toBe(0);
+    expect(await retrieved()).toEqual([other!.sha256]);
+    expect((await archipelago('difference', 'list')).stdout).toBe('');
+    const shown = await archipelago('difference', 'show', id, '--json');
+    expect(JSON.parse(shown.stdout)).toMatchObject({
+      state: 'decided',
+      decidedBy: 'e2e',
+      decision: { decision: 'take' },
+    });
+    expect(await archipelago('catalog', 'rebuild', '--json')).toMatchObject({ code: 0 });
+    expect(await retrieved()).toEqual([other!.sha256]);
+    expect((await archipelago('difference', 'decide', id, '--keep')).code).toBe(0);
+    expect(await retrieved()).toEqual([first!.sha256]);
+    expect((await archipelago('difference', 'decide', '999999', '--keep')).code).toBe(1);
+    expect((await archipelago('quarantine', 'list')).stdout).toBe('');
+    expect((await archipelago('quarantine', 'release', '0d3e2f3a-2b6f-4b6e-9d4b-7a1c2b3d4e5f')).code).toBe(1);
   });
 
   /** Digests of the data sets that the packs of the object store hold under this UID, each read in full. */

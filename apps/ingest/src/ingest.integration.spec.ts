@@ -3,11 +3,22 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
-import { PackAnswered, PackSealed, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
+import {
+  DifferenceDecide,
+  DifferenceList,
+  PackAnswered,
+  PackSealed,
+  PresentationRebuild,
+  QuarantineList,
+  QuarantineRelease,
+  type Contract,
+  type PackAnsweredV1,
+  type PackSealedV1,
+} from '@archipelago/contracts';
 import { recount } from '@archipelago/catalog-store';
 import { HeaderReader, writeDataset } from '@archipelago/dicom-encoding';
 import { Spool, type SealedPack } from '@archipelago/pack';
-import { Bus } from '@archipelago/platform-bus';
+import { Bus, type PayloadIn } from '@archipelago/platform-bus';
 import { createService } from '@archipelago/platform-service';
 import { createObjectStore, Database, type ObjectStore } from '@archipelago/platform-storage';
 import {
@@ -211,6 +222,103 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     expect(await updates()).toBe(before + 2);
     expect(await count("outbox WHERE subject LIKE 'evt.catalog.instance.stored%'")).toBe(stored);
     expect(await count('source_study WHERE NOT held')).toBe(2);
+  });
+
+  const ask = <C extends Contract>(contract: C, payload: PayloadIn<C>) =>
+    app.get(Bus).request(contract, payload, { timeoutMs: 20_000 });
+
+  it('a difference is decided, also the other way; a rebuild keeps the decision', async () => {
+    const [one] = [...generateStudy({ seed: 'decide', count: 1, rows: 16, columns: 16 })];
+    const first = await upload(await packOf([one!]));
+    await announce(first);
+    const other = one!.dataset();
+    other[other.length - 3]! ^= 1;
+    await announce(
+      await upload(await packOf([Object.create(one!, { dataset: { value: () => other } }) as GeneratedInstance])),
+    );
+    const open = (await ask(DifferenceList, { state: 'open' })).differences.filter(
+      ({ evidence }) => evidence['sopInstanceUid'] === one!.sopInstanceUid,
+    );
+    expect(open).toMatchObject([{ kind: 'same-uid-other-content', state: 'open' }]);
+    const { id, evidence } = open[0]!;
+    const [firstWire, otherWire] = [evidence['answer'], evidence['incoming']].map(
+      (side) => (side as { wireDigest: string }).wireDigest,
+    );
+    const answer = async (): Promise<string[]> =>
+      (
+        await database.query<{ wire: string }>(
+          "SELECT encode(wire_digest, 'hex') AS wire FROM instance WHERE sop_instance_uid = $1 AND is_answer",
+          [one!.sopInstanceUid],
+        )
+      ).rows.map(({ wire }) => wire);
+    expect(await answer()).toEqual([firstWire]);
+    const events = await count('outbox');
+    const taken = await ask(DifferenceDecide, { id, decision: 'take', by: 'test', note: 'checked' });
+    expect(taken.difference).toMatchObject({
+      state: 'decided',
+      decidedBy: 'test',
+      decision: { decision: 'take', note: 'checked' },
+    });
+    expect(taken.studies).toHaveLength(1);
+    expect(await answer()).toEqual([otherWire]);
+    expect(await count('outbox')).toBe(events + 1);
+    expect(await recount(database)).toEqual([]);
+    // what is shown is derived anew from the packs, with the decision
+    const packs = await count('pack');
+    expect(await ask(PresentationRebuild, {})).toMatchObject({ packs });
+    expect(await answer()).toEqual([otherWire]);
+    expect(await recount(database)).toEqual([]);
+    // decided again: the same changes nothing, the other way restores
+    expect((await ask(DifferenceDecide, { id, decision: 'take', by: 'test' })).studies).toEqual([]);
+    expect((await ask(DifferenceDecide, { id, decision: 'keep', by: 'test' })).studies).toHaveLength(1);
+    expect(await answer()).toEqual([firstWire]);
+    expect((await ask(DifferenceDecide, { id, decision: 'keep', by: 'test' })).studies).toEqual([]);
+    expect((await ask(DifferenceList, { ids: [id] })).differences).toMatchObject([{ state: 'decided' }]);
+    expect((await ask(DifferenceList, { state: 'open' })).differences.map((each) => each.id)).not.toContain(id);
+    await ask(PresentationRebuild, {});
+    expect(await answer()).toEqual([firstWire]);
+  });
+
+  it('refuses a decision that cannot be', async () => {
+    const decide = (id: string, decision: 'keep' | 'take') => ask(DifferenceDecide, { id, decision, by: 'test' });
+    await expect(decide('999999', 'keep')).rejects.toMatchObject({ code: 'difference-unknown', kind: 'permanent' });
+    const { rows } = await database.query<{ id: string }>(
+      `INSERT INTO difference (kind, subject, evidence) VALUES ('study-with-other-patient', 'x', '{}') RETURNING id::text`,
+    );
+    await expect(decide(rows[0]!.id, 'take')).rejects.toMatchObject({ code: 'difference-not-takeable' });
+    expect((await decide(rows[0]!.id, 'keep')).difference).toMatchObject({ state: 'decided' });
+    const gone = await database.query<{ id: string }>(
+      `INSERT INTO difference (kind, subject, evidence) VALUES ('same-uid-other-content', 'y', $1) RETURNING id::text`,
+      [JSON.stringify({ sopInstanceUid: '1.2.3.4', incoming: { wireDigest: 'ab'.repeat(32) } })],
+    );
+    await expect(decide(gone.rows[0]!.id, 'take')).rejects.toMatchObject({ code: 'content-gone' });
+    expect((await ask(DifferenceList, { ids: [gone.rows[0]!.id] })).differences).toMatchObject([{ state: 'open' }]);
+  });
+
+  it('a pack in quarantine is listed, asked for again on command, and heals', async () => {
+    const pack = await packOf(generateStudy({ seed: 'released', count: 2, rows: 16, columns: 16 }));
+    const announcement = await upload(pack);
+    const broken = { ...announcement, key: announcement.key.replace('.pack', 'y.pack') };
+    await store.putBuffer(broken.key, Buffer.alloc(announcement.bytes, 7));
+    await announce(broken);
+    expect(await announce(broken)).toMatchObject({ outcome: 'rejected' });
+    const listed = async (all: boolean) =>
+      (await ask(QuarantineList, { all })).packs.filter(({ packId }) => packId === pack.packId);
+    expect(await listed(false)).toMatchObject([{ state: 'quarantined', failures: 2, edgeId: EDGE }]);
+    const from = answers.length;
+    expect(await ask(QuarantineRelease, { packId: pack.packId })).toEqual({ packId: pack.packId, edgeId: EDGE });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(answers.slice(from)).toMatchObject([{ packId: pack.packId, outcome: 'resend', code: 'released' }]);
+    // it is in quarantine until it is indexed, and its failures count anew
+    expect(await listed(false)).toMatchObject([{ failures: 0 }]);
+    expect(await announce(broken)).toMatchObject({ outcome: 'resend' });
+    await store.delete(broken.key);
+    expect(await announce(announcement)).toMatchObject({ outcome: 'indexed' });
+    expect(await listed(false)).toEqual([]);
+    expect(await listed(true)).toMatchObject([{ state: 'healed' }]);
+    await expect(ask(QuarantineRelease, { packId: pack.packId })).rejects.toMatchObject({
+      code: 'pack-not-quarantined',
+    });
   });
 
   it('the sweep ingests the unknown, and asks for the missing and the damaged', async () => {

@@ -1,13 +1,26 @@
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
-import { InstanceStored, PackSealed, SourceVanished, StudyUpdated, SweepStart } from '@archipelago/contracts';
+import {
+  DifferenceDecide,
+  DifferenceList,
+  InstanceStored,
+  PackSealed,
+  PresentationRebuild,
+  QuarantineList,
+  QuarantineRelease,
+  SourceVanished,
+  StudyUpdated,
+  SweepStart,
+} from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { HealthRegistry } from '@archipelago/platform-service';
 import { createObjectStore, PostgresModule, type ObjectStore } from '@archipelago/platform-storage';
 import { AnswerService } from './answer.service';
 import { ArchivesService } from './archives.service';
 import { CatalogRules } from './catalog-rules';
+import { DecisionsController } from './decisions.controller';
+import { DecisionsService } from './decisions.service';
 import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
 import { OnSourceVanishedHandler } from './handlers/on-source-vanished.handler';
 import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
@@ -27,10 +40,11 @@ import { SweepService } from './sweep.service';
     BusStoreModule,
     BusModule.forFeature({
       handles: [PackSealed, SweepStart, SourceVanished],
+      answers: [DifferenceList, DifferenceDecide, QuarantineList, QuarantineRelease, PresentationRebuild],
       publishes: [InstanceStored, StudyUpdated],
     }),
   ],
-  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler],
+  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler, DecisionsController],
   providers: [
     ingestConfig.provider(),
     {
@@ -52,6 +66,7 @@ import { SweepService } from './sweep.service';
     IngestService,
     ArchivesService,
     AnswerService,
+    DecisionsService,
     SweepService,
   ],
   exports: [IngestService, SweepService],

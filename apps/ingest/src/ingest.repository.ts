@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { PackSealedV1 } from '@archipelago/contracts';
+import type { PackSealedV1, QuarantinedPackV1 } from '@archipelago/contracts';
 import { Database } from '@archipelago/platform-storage';
 
 export interface KnownPack {
@@ -53,6 +53,39 @@ export class IngestRepository {
       "UPDATE quarantined_pack SET state = 'healed', last_at = clock_timestamp() WHERE pack_id = $1 AND state <> 'healed'",
       [packId],
     );
+  }
+
+  /** Latest failure first. */
+  async quarantined(query: { all: boolean; before?: string; limit: number }): Promise<QuarantinedPackV1[]> {
+    const { rows } = await this.database.query<Omit<QuarantinedPackV1, 'lastAt'> & { lastAt: Date }>(
+      `SELECT pack_id AS "packId", edge_id AS "edgeId", site, store, key, code, reason, state, failures, last_at AS "lastAt"
+         FROM quarantined_pack
+        WHERE ($1 OR state = 'quarantined') AND ($2::timestamptz IS NULL OR last_at < $2) ORDER BY last_at DESC LIMIT $3`,
+      [query.all, query.before ?? null, query.limit],
+    );
+    return rows.map((row) => ({ ...row, lastAt: row.lastAt.toISOString() }));
+  }
+
+  /** The failures of a quarantined pack count anew; it stays in quarantine until it is indexed. Null: it is not there. */
+  async countAnew(packId: string): Promise<{ edgeId: string; site: string } | null> {
+    const { rows } = await this.database.query<{ edgeId: string; site: string }>(
+      `UPDATE quarantined_pack SET failures = 0 WHERE pack_id = $1 AND state <> 'healed'
+       RETURNING edge_id AS "edgeId", site`,
+      [packId],
+    );
+    return rows[0] ?? null;
+  }
+
+  /** An indexed pack as its edge announced it. */
+  async announcementOf(packId: string, store: string, key: string): Promise<PackSealedV1 | null> {
+    const { rows } = await this.database.query<Omit<PackSealedV1, 'sealedAt'> & { sealedAt: Date }>(
+      `SELECT pack_id AS "packId", edge_id AS "edgeId", site, bytes::float8 AS bytes, tail_offset::float8 AS "tailOffset",
+              entries, encode(sha256, 'hex') AS sha256, sealed_at AS "sealedAt", 1 AS attempt
+         FROM pack WHERE pack_id = $1`,
+      [packId],
+    );
+    const [row] = rows;
+    return row ? { ...row, sealedAt: row.sealedAt.toISOString(), store, key } : null;
   }
 
   async quarantinedCount(): Promise<number> {

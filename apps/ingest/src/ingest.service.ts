@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
 import { datasetHeaderView } from '@archipelago/catalog-model';
-import { indexPack, recordPackLocation, type IndexPackResult } from '@archipelago/catalog-store';
+import { indexPack, recordPackLocation, type IndexPackInput, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
 import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
 import { claimInbox, outboxEvent, OutboxRelay, writeOutbox, type OutboxEvent } from '@archipelago/platform-bus';
@@ -123,20 +123,36 @@ export class IngestService {
   private async commit(a: PackSealedV1, tail: PackTail, cause: Cause): Promise<IndexPackResult | null> {
     return this.database.withTransaction(async (client) => {
       if (!(await claimInbox(client, CONSUMER, cause.eventId))) return null;
-      const result = await indexPack(client, {
-        announcement: a,
-        index: tail.index,
-        header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
-        comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
-        defaultIssuer: (entry) => this.rules.issuerOf(entry.source, entry.callingAeTitle),
-        identity: this.rules.identity,
-        attributes: this.rules.attributes,
-        archives: this.rules.archives,
-      });
+      const result = await indexPack(client, this.inputOf(a, tail));
       if (result.already) return null;
       await this.writeEvents(client, a, result, cause);
       return result;
     });
+  }
+
+  private inputOf(a: PackSealedV1, tail: PackTail): IndexPackInput {
+    return {
+      announcement: a,
+      index: tail.index,
+      header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
+      comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
+      defaultIssuer: (entry) => this.rules.issuerOf(entry.source, entry.callingAeTitle),
+      identity: this.rules.identity,
+      attributes: this.rules.attributes,
+      archives: this.rules.archives,
+    };
+  }
+
+  /**
+   * An indexed pack once more, from the store, for the rebuild.
+   * @throws PermanentError when its bytes are not there as they were
+   */
+  async loadPack({ packId, store, key }: { packId: string; store: string; key: string }): Promise<IndexPackInput> {
+    if (store !== this.store.name)
+      throw new PermanentError('store-unknown', 'this process reads another object store than a pack lies in');
+    const announcement = await this.repository.announcementOf(packId, store, key);
+    if (announcement === null) throw new PermanentError('pack-missing', 'a pack is not in the catalog any more');
+    return this.inputOf(announcement, await this.readTail(announcement));
   }
 
   private async writeEvents(client: SqlClient, a: PackSealedV1, result: IndexPackResult, cause: Cause): Promise<void> {

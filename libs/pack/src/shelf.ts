@@ -141,6 +141,26 @@ export class Shelf {
     return name;
   }
 
+  /**
+   * Back from the quarantine among those that must be kept and announced: it is to be tried once more.
+   * @returns null when it is not there, or its file is no whole pack: that stays in quarantine
+   */
+  async unquarantine(packId: string): Promise<SealedPack | null> {
+    const path = join(this.dirs.quarantineDir, `${packId}.pack`);
+    let pack: SealedPack;
+    try {
+      pack = await readSealed(packId, path);
+    } catch (error) {
+      if (error instanceof PackFormatError) return null;
+      ignoreMissing(error as NodeJS.ErrnoException);
+      return null;
+    }
+    const shelved: ShelvedPack = { ...pack, state: 'sealed', confirmedAt: undefined };
+    await this.move(shelved, join(this.dirs.sealedDir, `${packId}.pack`), this.dirs.quarantineDir, this.dirs.sealedDir);
+    this.packs.set(packId, shelved);
+    return shelved;
+  }
+
   private async move(pack: ShelvedPack, path: string, from: string, to: string): Promise<void> {
     await rename(pack.path, path);
     pack.path = path;

@@ -230,6 +230,13 @@ export class Spool {
     return name;
   }
 
+  /** Out of quarantine, to be tried again. @returns null when it is not there, or is no whole pack */
+  async unquarantine(packId: string): Promise<SealedPack | null> {
+    const pack = await this.shelf.unquarantine(packId);
+    if (pack) this.quarantined -= 1;
+    return pack;
+  }
+
   evict(options: EvictOptions): Promise<Evicted> {
     return this.shelf.evict(options);
   }

@@ -1,6 +1,7 @@
 import type { GroupCommand } from '../command';
+import { catalog } from './catalog';
 import { deadLetters } from './dead-letters';
-import { differences } from './differences';
+import { difference } from './difference';
 import { echo } from './echo';
 import { find } from './find';
 import { quarantine } from './quarantine';
@@ -11,5 +12,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, deadLetters, sweep, quarantine, differences],
+  commands: [echo, find, send, deadLetters, sweep, quarantine, difference, catalog],
 };

@@ -29,6 +29,8 @@ class World {
   private answer: ((answer: PackAnsweredV1) => void | Promise<void>) | undefined;
   private connected: (() => void) | undefined;
   confirmed: SealedPack[] = [];
+  /** What leaves the quarantine when it is asked for. */
+  quarantined: SealedPack[] = [];
   readonly keeper: PackKeeper;
 
   constructor(jitter: () => number = () => 0.5) {
@@ -37,6 +39,10 @@ class World {
       confirm: (id) => (this.shelved.push(`confirm ${id}`), Promise.resolve(true)),
       unconfirm: (id) => (this.shelved.push(`unconfirm ${id}`), Promise.resolve(true)),
       quarantine: (id) => (this.shelved.push(`quarantine ${id}`), Promise.resolve(`${id}.pack`)),
+      unquarantine: (id) => (
+        this.shelved.push(`unquarantine ${id}`),
+        Promise.resolve(this.quarantined.find((one) => one.packId === id) ?? null)
+      ),
       quarantineDir: '/spool/quarantine',
     };
     this.keeper = new PackKeeper({
@@ -221,10 +227,29 @@ describe('pack keeper', () => {
     expect(world.keeper.status()).toMatchObject({ quarantined: 1, unanswered: 0 });
     await world.pass(600_000);
     expect(world.announced).toHaveLength(1);
+    await world.answered('rejected');
+    expect(world.shelved).toEqual([`quarantine ${pack.packId}`]);
+    world.quarantined = [{ ...pack, path: '/spool/sealed/back.pack' }];
     await world.answered('resend');
-    expect(world.uploads[1]?.key).toContain('< /spool/quarantine/');
+    expect(world.uploads[1]?.key).toContain('< /spool/sealed/back.pack');
     await world.answered('indexed');
     expect(world.keeper.status()).toMatchObject({ quarantined: 0 });
+    expect(world.shelved).toEqual(['quarantine', 'unquarantine', 'confirm'].map((did) => `${did} ${pack.packId}`));
+  });
+
+  it('sends a damaged pack from the quarantine itself, and one that was rejected before the start', async () => {
+    world.keeper.add(pack);
+    await world.pass(0);
+    await world.answered('rejected');
+    await world.answered('resend');
+    expect(world.uploads[1]?.key).toContain('< /spool/quarantine/');
+    world.keeper.stop();
+    world = new World();
+    world.quarantined = [pack];
+    await world.answered('resend');
+    expect(world.uploads).toMatchObject([{ repair: true }]);
+    await world.answered('indexed');
+    expect(world.shelved).toEqual([`unquarantine ${pack.packId}`, `confirm ${pack.packId}`]);
   });
 
   it('hears only what is meant for this edge, once', async () => {

@@ -35,6 +35,8 @@ export interface PackShelf {
   unconfirm(packId: string): Promise<boolean>;
   /** @returns the name in the quarantine directory, or null */
   quarantine(packId: string): Promise<string | null>;
+  /** Out of quarantine again; null when it is not there, or is no whole pack. */
+  unquarantine(packId: string): Promise<SealedPack | null>;
   readonly quarantineDir: string;
 }
 
@@ -115,23 +117,38 @@ export class PackKeeper {
     const tracked = this.packs.get(answer.packId) ?? (await this.confirmedAgain(answer));
     if (!tracked) return;
     if (answer.outcome === 'resend') tracked.repair = true;
+    // released, or indexed after all: from here on it is a pack like any other
+    const again = answer.outcome === 'resend' || answer.outcome === 'indexed';
+    if (again && tracked.state === 'quarantined')
+      tracked.pack = (await this.leaveQuarantine(answer.packId)) ?? tracked.pack;
     if (answer.outcome === 'rejected') {
       this.options.logger.error('pack rejected', { packId: answer.packId, code: answer.code, reason: answer.reason });
     }
     await this.happened(tracked, answer.outcome);
   }
 
-  /** A pack that is cache already and is asked for once more. */
+  /** A pack that is cache already, or in quarantine since before the start, and is asked for once more. */
   private async confirmedAgain(answer: PackAnsweredV1): Promise<TrackedPack | undefined> {
     if (answer.outcome !== 'resend') return undefined;
-    const pack = this.options.shelf.list('confirmed').find((p) => p.packId === answer.packId);
-    if (!pack || !(await this.options.shelf.unconfirm(pack.packId))) {
+    const { shelf } = this.options;
+    let pack: SealedPack | null = shelf.list('confirmed').find((p) => p.packId === answer.packId) ?? null;
+    if (pack && !(await shelf.unconfirm(pack.packId))) pack = null;
+    // rejected before this process began
+    pack ??= await this.leaveQuarantine(answer.packId);
+    if (!pack) {
       this.options.logger.error('pack asked for again is not here any more', { packId: answer.packId });
       return undefined;
     }
     const tracked: TrackedPack = { pack, state: 'confirmed', uploads: 0, announcements: 0, since: Date.now() };
     this.packs.set(pack.packId, tracked);
     return tracked;
+  }
+
+  private async leaveQuarantine(packId: string): Promise<SealedPack | null> {
+    return this.options.shelf.unquarantine(packId).catch((error: unknown) => {
+      this.options.logger.error('pack could not be taken out of the quarantine', { packId, err: error });
+      return null;
+    });
   }
 
   private async happened(tracked: TrackedPack, event: PackEvent): Promise<void> {

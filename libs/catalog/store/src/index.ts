@@ -8,6 +8,7 @@ export { vanish } from './write/vanish';
 export { flagDifferences, type Difference, type DifferenceKind } from './write/differences';
 export * from './read/access';
 export * from './read/runner';
+export { decideDifference, listDifferences, type Decided, type DecideInput } from './write/decide';
 export { search, PAGE_BYTES, type SearchOptions } from './read/search';
 export { locate } from './read/locate';
 export { issuerCondition } from './read/patient-id';

@@ -1,5 +1,6 @@
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { IndexPackInput } from './write/index-pack.types';
+import { applyDecisions } from './write/decide';
 import { present } from './write/present';
 import { answeredStudies, deriveAnswers, type DeriveOptions } from './write/derive';
 import { projectPack } from './write/index-pack';
@@ -99,13 +100,14 @@ async function copyBack(
 }
 
 /**
- * Derives the presentation rows anew from the packs, in the order in which they took effect, inside the caller's
+ * Derives the presentation rows anew from the packs, in the order in which they took effect, and from the decisions, inside the caller's
  * transaction; writers wait meanwhile, readers go on with the old rows until the commit. Differences and source rows stay.
  * @returns the number of packs replayed
  */
 export async function rebuildPresentation(client: SqlClient, load: LoadPack): Promise<number> {
   await makeShadow(client);
   const packs = await replay(client, load);
+  await applyDecisions(client);
   for (const sql of IDS) await client.query(sql);
   for (const table of TABLES) await client.query(`DELETE FROM public.${table}`);
   await copyBack(client, 'patient', 'JOIN id_patient k ON k.new_id = n.id', {

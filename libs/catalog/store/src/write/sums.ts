@@ -153,7 +153,17 @@ export async function updateSums(
   locked: Locked,
   verdicts: readonly Verdict[],
 ): Promise<UpdatedStudy[]> {
-  const studies = await updateSeriesSums(client, locked, verdicts);
+  return sumStudies(client, await updateSeriesSums(client, locked, verdicts));
+}
+
+/** Counts these series anew, and with them their studies and patients; returns the studies, with their new revision. */
+export async function recountSeries(client: SqlClient, series: readonly string[]): Promise<UpdatedStudy[]> {
+  if (series.length === 0) return [];
+  const { rows } = await client.query<{ study: string }>(RECOUNT_SERIES, [series]);
+  return sumStudies(client, [...new Set(rows.map((row) => row.study))]);
+}
+
+async function sumStudies(client: SqlClient, studies: readonly string[]): Promise<UpdatedStudy[]> {
   if (studies.length === 0) return [];
   const { rows: before } = await client.query<StudyBefore>(READ_STUDIES, [studies]);
   const { rows: after } = await client.query<UpdatedStudy>(UPDATE_STUDIES, [studies]);
