@@ -12,6 +12,7 @@ import { DimseListener } from './dimse.listener';
 import { type EdgeConfig, edgeConfig, objectStoreAddress } from './edge.config';
 import { EdgeMetrics } from './edge.metrics';
 import { OBJECT_STORE } from './edge.tokens';
+import { ArchiveJobs } from './harvest/archive-jobs.service';
 import { FindService } from './query/find.service';
 import { OutboundService } from './retrieve/outbound.service';
 import { PackBytesService } from './retrieve/pack-bytes.service';
@@ -43,6 +44,7 @@ import { StoreService } from './store/store.service';
     SpoolService,
     ArchiveMetrics,
     ArchiveConnections,
+    ArchiveJobs,
     AssociationService,
     StoreService,
     CatalogClient,
