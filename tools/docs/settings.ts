@@ -34,6 +34,10 @@ const MEANINGS: Record<string, string> = {
   ARCHIPELAGO_GRANT_KEY:
     'secret of at least 32 characters that the edges of a site share, to read what one of them fetched; default: none is read by others',
   ARCHIPELAGO_FETCH_TIMEOUT_SECONDS: 'a fetch from which nothing comes for so long is given up',
+  ARCHIPELAGO_HARVEST_INTERVAL_SECONDS: 'seconds between looks for what is new in an archive',
+  ARCHIPELAGO_HARVEST_OVERLAP_DAYS: 'days of StudyDate before today that each look covers again',
+  ARCHIPELAGO_PROBE_HOURS: 'hours after which it is found anew what an archive offers',
+  ARCHIPELAGO_AUDIT_HOURS: 'hours between drift audits of a sample of each archive; 0: on command only',
   ARCHIPELAGO_NATS_URL: 'one or several addresses, separated by commas',
   ARCHIPELAGO_NATS_USER: 'user name, where NATS asks for one',
   ARCHIPELAGO_NATS_PASSWORD: 'its password',

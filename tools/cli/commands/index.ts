@@ -1,4 +1,5 @@
 import type { GroupCommand } from '../command';
+import { archive } from './archive';
 import { deadLetters } from './dead-letters';
 import { differences } from './differences';
 import { echo } from './echo';
@@ -11,5 +12,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, deadLetters, sweep, quarantine, differences],
+  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, differences],
 };

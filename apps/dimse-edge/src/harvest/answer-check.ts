@@ -48,7 +48,10 @@ export function checkAnswer(answer: Dataset, asked: AskedFor): CheckedAnswer {
   const uid = answer.string(UID_KEYWORD[level]);
   if (uid === undefined) return refuse('no-uid');
   if (!usable(uid)) return refuse('bad-uid');
-  if (level === 'STUDY') return checkStudy(answer, uid, asked.scope ?? {});
+  if (level === 'STUDY') {
+    if (asked.study !== undefined && uid !== asked.study) return refuse('foreign');
+    return checkStudy(answer, uid, asked.scope ?? {});
+  }
   const add: Record<string, string> = {};
   const study = answer.string('StudyInstanceUID');
   if (study === undefined) add['StudyInstanceUID'] = asked.study as string;

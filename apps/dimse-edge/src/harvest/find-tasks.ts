@@ -61,13 +61,19 @@ async function onAssociation(
 
 export function studiesTask(order: Order<'studies'>): PartsOf {
   return async (context) => {
-    const part = newPart();
     const writer = order.write ? context.writer() : undefined;
     const { scope, limit } = order;
-    await onAssociation(context, order, [part], (association, base) =>
-      runFind(association, { ...base, level: 'STUDY', scope, matching: scopeKeys(scope), limit, writer }, part),
-    );
-    return { parts: [part] };
+    const parts: AnswerPart[] = [];
+    await onAssociation(context, order, parts, async (association, base) => {
+      for (const uid of scope.uids ?? [undefined]) {
+        if (uid !== undefined && Date.now() > base.deadline) return;
+        const part = newPart(uid);
+        parts.push(part);
+        const matching = uid === undefined ? scopeKeys(scope) : { StudyInstanceUID: [uid] };
+        await runFind(association, { ...base, level: 'STUDY', study: uid, scope, matching, limit, writer }, part);
+      }
+    });
+    return { parts };
   };
 }
 
