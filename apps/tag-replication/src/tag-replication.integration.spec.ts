@@ -170,7 +170,9 @@ test('100 planted changes are all found by a full audit', async () => {
   const gone = old.slice(40, 50);
   archive.studies = archive.studies.filter((s) => !gone.includes(s));
   const lostSeries = old.slice(50, 60).map((study) => study.series.pop()!);
-  const others = archive.studies.filter((s) => s.date !== '' && s.date < '20260901' && !old.slice(0, 60).includes(s));
+  const others = archive.studies.filter(
+    (s) => s.date !== '' && s.date < '20260901' && s.series[0]!.images.length > 1 && !old.slice(0, 60).includes(s),
+  );
   const lostImages = others.slice(0, 20).map((study) => study.series[0]!.images.pop()!.uid);
   const appeared = scriptedContent({
     studies: 20,
@@ -193,7 +195,7 @@ test('100 planted changes are all found by a full audit', async () => {
   expect(report).toMatchObject({ full: true, failed: 0 });
   expect(report.appeared['study']).toBe(20);
   expect(report.vanished).toMatchObject({ study: 10, series: 10 });
-  expect(report.vanished['image']).toBe(20 + 0);
+  expect(report.vanished['image']).toBe(20);
   expect(report.changed['series']).toBeGreaterThanOrEqual(20);
   // counts in the studies' answers change with series and images
   expect(report.changed['study']).toBe(20 + 10 + 20);

@@ -190,7 +190,8 @@ export class ApplyService {
   }
 
   private async failed(client: SqlClient, step: StepRow, part: AnswerPart): Promise<void> {
-    const code = part.code ?? (part.status === undefined ? part.end : `status-${part.status.toString(16)}`);
+    const said = part.status ? `status-${part.status.toString(16)}` : part.end;
+    const code = part.code ?? (part.end === 'complete' ? 'empty' : said);
     await client.query(
       `UPDATE harvest_study SET batch = NULL, failures = failures + 1, last_code = $3,
               next_try = clock_timestamp() + make_interval(secs => least(86400, 15 * 2 ^ least(failures, 12)))
@@ -220,9 +221,12 @@ export class ApplyService {
   }
 }
 
-/** A study may be taken for what was answered of it. */
+/**
+ * A study may be taken for what was answered of it. Nothing at all is no study: it may have vanished, which a query for
+ * itself decides (end of a run), not the absence of what is below it.
+ */
 function isWhole(part: AnswerPart): boolean {
-  return part.end === 'complete';
+  return part.end === 'complete' && part.items.length > 0;
 }
 
 /** `before` null: read for the first time, nothing is news. */

@@ -111,12 +111,20 @@ export class ArchiveWorker {
   }
 
   private async someEnd(): Promise<void> {
-    await Promise.race([...this.running.values(), this.pause(1_000)]);
+    const waiting = this.wait(1_000);
+    await Promise.race([...this.running.values(), waiting.over]);
+    waiting.end();
   }
 
   private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
+    return this.wait(ms).over;
+  }
+
+  /** Ends after the time, when told to, or when the lease is lost; leaves nothing behind. */
+  private wait(ms: number): { over: Promise<void>; end: () => void } {
+    let end!: () => void;
+    const over = new Promise<void>((resolve) => {
+      end = () => {
         clearTimeout(timer);
         this.signal.removeEventListener('abort', end);
         resolve();
@@ -124,6 +132,7 @@ export class ArchiveWorker {
       const timer = setTimeout(end, ms);
       this.signal.addEventListener('abort', end, { once: true });
     });
+    return { over, end };
   }
 
   private inHours(): boolean {

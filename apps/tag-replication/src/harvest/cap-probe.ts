@@ -22,11 +22,17 @@ export async function probeCap(
   const dates = all.items.map((item) => item.date as string).sort();
   const cut = dates[Math.floor(n / 2)] as string;
   const first = dates[0] as string;
-  if (cut === first) return { cap: null, proven: 0, maxSeen };
-  const older = await ask({ from: FIRST_DAY, to: addDays(cut, -1) });
-  const newer = await ask({ from: cut });
-  if (older.end !== 'complete' || newer.end !== 'complete') return { cap: null, proven: 0, maxSeen };
-  return older.items.length + newer.items.length > n
-    ? { cap: n, proven: 0, maxSeen }
-    : { cap: null, proven: n, maxSeen };
+  const oneDay = cut === first;
+  const scopes: StudyScopeV1[] = oneDay
+    ? [{ from: FIRST_DAY, to: addDays(first, -1) }, { from: first, to: first }, { from: addDays(first, 1) }]
+    : [{ from: FIRST_DAY, to: addDays(cut, -1) }, { from: cut }];
+  let sum = 0;
+  for (const scope of scopes) {
+    const part = await ask(scope);
+    if (part.end !== 'complete' && part.end !== 'limit') return { cap: null, proven: 0, maxSeen };
+    sum += part.items.length;
+  }
+  if (sum > n) return { cap: n, proven: 0, maxSeen };
+  // all on one day could be cut off in the same place both times
+  return { cap: null, proven: oneDay ? 0 : n, maxSeen };
 }
