@@ -263,6 +263,8 @@ export class PlannerService {
           [run.id],
         );
         if (Number(rows[0]?.open) > 0) return false;
+        // what it found to be changed is read by the usual way, and belongs to its report
+        if (run.full_audit && run.phase === 'end' && (await this.waiting(client, archive))) return false;
         const missing = Number(rows[0]?.stuck) > 0 ? [] : await this.missing(client, run);
         if (run.phase === 'end') {
           for (let at = 0; at < missing.length; at += VERIFY_AT_ONCE) {
@@ -283,6 +285,15 @@ export class PlannerService {
       if (ended) finished++;
     }
     return finished;
+  }
+
+  /** Studies that are to be read deeper, and did not fail. */
+  private async waiting(client: SqlClient, archive: ArchiveV1): Promise<boolean> {
+    const { rows } = await client.query<{ waiting: boolean }>(
+      `SELECT EXISTS (SELECT FROM harvest_study WHERE archive = $1 AND level < $2 AND failures = 0) AS waiting`,
+      [archive.name, Math.min(LEVELS.image, LEVELS[reachableDepth(archive)])],
+    );
+    return rows[0]?.waiting === true;
   }
 
   /** Studies that the run should have met. */

@@ -91,6 +91,17 @@ export class ScriptedArchive {
     this.server = undefined;
   }
 
+  /** Every answer that it has to give, as Explicit VR LE: what a whole harvest has read. */
+  *everything(): Generator<{ level: 'STUDY' | 'SERIES' | 'IMAGE'; uid: string; dataset: Buffer }> {
+    const query = parseDataset(Buffer.alloc(0), EXPLICIT_VR_LE);
+    for (const level of ['STUDY', 'SERIES', 'IMAGE'] as const) {
+      for (const found of this.matching(query, level)) {
+        const { uid } = found.image ?? found.series ?? found.study;
+        yield { level, uid, dataset: writeDataset(answerOf(found, level, false), EXPLICIT_VR_LE) };
+      }
+    }
+  }
+
   /** Forgets what it counted. */
   reset(): void {
     for (const key of Object.keys(this.queries)) delete this.queries[key];
