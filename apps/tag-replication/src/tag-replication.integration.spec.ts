@@ -294,6 +294,24 @@ test('whole headers by C-GET, pixels dropped in flight; without bulk data where 
   }
 });
 
+test('an archive that suddenly has nothing is not believed, until somebody asks for it', async () => {
+  const today = new Date().toISOString().slice(0, 10);
+  const studies = scriptedContent({ studies: 80, seed: 'rebuilt', days: 1, until: `${today}T00:00:00Z` });
+  const archive = await add('rebuilt', studies, { depth: 'study' });
+  await complete('rebuilt', 'study');
+  archive.studies = [];
+  const before = archive.queries['STUDY'] ?? 0;
+  // 80 are denied one by one, and still known after the next look
+  await eventually(
+    'they were asked for',
+    () => Promise.resolve((archive.queries['STUDY'] ?? 0) >= before + 160),
+    60_000,
+  );
+  expect((await known('rebuilt')).studies.size).toBe(80);
+  await command({ action: 'audit', name: 'rebuilt', full: true });
+  await eventually('they have vanished', async () => (await known('rebuilt')).studies.size === 0, 60_000);
+});
+
 test('removing takes what is known away, and tells ingest', async () => {
   await command({ action: 'remove', name: 'nonsense' });
   await eventually('nothing is known any more', async () => (await known('nonsense')).studies.size === 0, 30_000);

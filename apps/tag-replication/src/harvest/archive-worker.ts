@@ -26,6 +26,8 @@ import type { StatusService } from './status.service';
 const QUERY_MS = 60_000;
 const LONGEST_QUERY_MS = 600_000;
 const BATCH_MS = 300_000;
+/** Digests that go with one order: with the longest UIDs well below the bus's largest message. Others are written again. */
+const MOST_KNOWN = 6_000;
 /** Answers that a window should bring: well below what we or the archive take at once. */
 const WANTED = 500;
 
@@ -74,7 +76,8 @@ export class ArchiveWorker {
     const settled = await repository.settle(this.lease, name);
     if (settled.lost > 0)
       logger.warn('packs of a harvest are lost, read again', { archive: name, count: settled.lost });
-    const finished = await planner.finish(this.lease, this.archive);
+    const { finished, heldBack } = await planner.finish(this.lease, this.archive);
+    if (heldBack > 0) logger.warn('too much of an archive seems to have vanished', { archive: name, count: heldBack });
     if (Date.now() >= this.nextStatus || finished > 0) {
       await status.update(this.lease, this.archive);
       this.nextStatus = Date.now() + 2_000;
@@ -253,7 +256,7 @@ export class ArchiveWorker {
         order: {
           kind,
           studies: rows.map((row) => row.study_uid),
-          known: [...known].slice(0, 20_000),
+          known: [...known].slice(0, MOST_KNOWN),
           deadlineMs: BATCH_MS,
         },
       };
@@ -272,7 +275,7 @@ export class ArchiveWorker {
     }));
     return {
       known,
-      order: { kind: 'images', studies: wanted, known: [...known].slice(0, 20_000), deadlineMs: BATCH_MS },
+      order: { kind: 'images', studies: wanted, known: [...known].slice(0, MOST_KNOWN), deadlineMs: BATCH_MS },
     };
   }
 

@@ -14,6 +14,8 @@ import { PlannerService } from './planner.service';
 import { StatusService } from './status.service';
 
 const LOOK_MS = 1_000;
+/** After a failure, so that an outage is a few lines and not a flood. */
+const PAUSE_MS = 10_000;
 const LEASE_SECONDS = 15;
 /** Longest wait of a stop for steps that are being written down. */
 const STOP_MS = 3_000;
@@ -70,6 +72,7 @@ export class HarvesterService implements OnApplicationBootstrap, OnModuleDestroy
       }
     } catch (error) {
       this.logger.warn('archives could not be looked at', { code: classifyError(error).code });
+      await this.pause();
     }
   }
 
@@ -96,6 +99,15 @@ export class HarvesterService implements OnApplicationBootstrap, OnModuleDestroy
       if (error.kind === 'transient')
         this.logger.warn('harvest interrupted', { archive: archive.name, code: error.code });
       else this.logger.error('harvest failed', { archive: archive.name, code: error.code, err: thrown });
+      await this.pause();
     }
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, PAUSE_MS);
+      timer.unref();
+      this.stop.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 }
