@@ -190,22 +190,17 @@ async function drift(args: string[], out: Output): Promise<number> {
 
 function driftLines(report: DriftReportV1): string[] {
   const { id, archive, full, startedAt, finishedAt, compared, failed, examples } = report;
-  const row = (what: 'appeared' | 'changed' | 'vanished'): string =>
-    `  ${what.padEnd(9)} ${
-      Object.entries(report[what])
-        .map(([level, n]) => `${level} ${n}`)
-        .join(', ') || 'none'
-    }`;
+  const some = (each: Record<string, number>, none: string): string =>
+    Object.entries(each)
+      .filter(([, n]) => n > 0)
+      .map(([level, n]) => `${level} ${n}`)
+      .join(', ') || none;
   return [
     `${archive} #${id}, ${full ? 'everything' : 'a sample'}, begun ${startedAt}, ${finishedAt ? `over ${finishedAt}` : 'under way'}`,
-    `  compared  ${
-      Object.entries(compared)
-        .map(([level, n]) => `${level} ${n}`)
-        .join(', ') || 'nothing yet'
-    }`,
-    row('appeared'),
-    row('changed'),
-    row('vanished'),
+    `  compared  ${some(compared, 'nothing yet')}`,
+    `  appeared  ${some(report.appeared, 'none')}`,
+    `  changed   ${some(report.changed, 'none')}`,
+    `  vanished  ${some(report.vanished, 'none')}`,
     ...(failed > 0 ? [`  could not be compared: ${failed} parts`] : []),
     ...examples.slice(0, 10).map(({ what, level, uid }) => `  e.g. ${what} ${level} ${uid}`),
   ];
