@@ -9,6 +9,7 @@ campaigns=(
   "heal"
   "disk-full"
   "outages"
+  "harvest"
   "never-lost --instances 2000"
   "fuzz"
 )

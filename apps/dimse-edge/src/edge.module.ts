@@ -12,6 +12,7 @@ import { DimseListener } from './dimse.listener';
 import { type EdgeConfig, edgeConfig, objectStoreAddress } from './edge.config';
 import { EdgeMetrics } from './edge.metrics';
 import { OBJECT_STORE } from './edge.tokens';
+import { ArchiveJobs } from './harvest/archive-jobs.service';
 import { FindService } from './query/find.service';
 import { OutboundService } from './retrieve/outbound.service';
 import { PackBytesService } from './retrieve/pack-bytes.service';
@@ -45,6 +46,7 @@ import { tlsConfig } from './tls.config';
     SpoolService,
     ArchiveMetrics,
     ArchiveConnections,
+    ArchiveJobs,
     AssociationService,
     StoreService,
     CatalogClient,

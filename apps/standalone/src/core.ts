@@ -2,7 +2,8 @@ import { Module } from '@nestjs/common';
 import { CatalogModule } from '@archipelago/catalog';
 import { CacheServiceModule } from '@archipelago/cache-service';
 import { IngestModule } from '@archipelago/ingest';
+import { TagReplicationModule } from '@archipelago/tag-replication';
 
 /** The services that share one process on a single machine, below the edge in priority. */
-@Module({ imports: [IngestModule, CatalogModule, CacheServiceModule] })
+@Module({ imports: [IngestModule, CatalogModule, CacheServiceModule, TagReplicationModule] })
 export class CoreModule {}

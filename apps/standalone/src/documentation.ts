@@ -8,6 +8,7 @@ import { ingestConfig } from '@archipelago/ingest';
 import { busConfig } from '@archipelago/platform-bus';
 import { type ConfigDefinition, coreConfig } from '@archipelago/platform-service';
 import { databaseConfig } from '@archipelago/platform-storage';
+import { tagReplicationConfig } from '@archipelago/tag-replication';
 import { standaloneConfig } from './standalone.config';
 
 export { conformance, type Conformance } from '@archipelago/dimse-edge';
@@ -19,7 +20,8 @@ export const CONFIGURATION: readonly { definition: ConfigDefinition<unknown>; us
   { definition: fetchConfig, usedBy: ['dimse-edge'] },
   { definition: ingestConfig, usedBy: ['ingest'] },
   { definition: catalogConfig, usedBy: ['catalog'] },
+  { definition: tagReplicationConfig, usedBy: ['tag-replication'] },
   { definition: busConfig, usedBy: ['all'] },
-  { definition: databaseConfig, usedBy: ['ingest', 'catalog', 'cache'] },
+  { definition: databaseConfig, usedBy: ['ingest', 'catalog', 'cache', 'tag-replication'] },
   { definition: standaloneConfig, usedBy: ['standalone'] },
 ];

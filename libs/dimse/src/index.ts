@@ -12,3 +12,5 @@ export { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, UID, isUid } fro
 export { quickAckAvailable } from './transport/quick-ack';
 export { ScriptedPeer, sampleAssociateRq, sampleCommand, samplePData } from './testing/scripted-peer';
 export { mutatePdus, seededRandom, type MutatedSession } from './testing/mutate';
+export * from './testing/archive-content';
+export * from './testing/scripted-archive';

@@ -19,6 +19,8 @@ export interface SystemOptions {
   store?: 'fs' | 's3';
   /** Replicas of ingest (default 1). */
   ingests?: number;
+  /** Replicas of tag-replication (default 0: no archive is harvested). */
+  replications?: number;
   /** Content of the site file (ARCHIPELAGO_CONFIG), written as JSON, which is YAML. */
   config?: Record<string, unknown>;
   /** Added to the environment of all of our processes. */
@@ -38,6 +40,7 @@ export interface TestSystem {
   readonly edge: TestService;
   readonly ingests: TestService[];
   readonly catalog: TestService;
+  readonly replications: TestService[];
   readonly nats: TestNats;
   readonly postgres: TestPostgres;
   readonly minio?: TestMinio;
@@ -115,7 +118,11 @@ async function assemble(
     service('catalog', 'catalog'),
     ...Array.from({ length: options.ingests ?? 1 }, (_, n) => service(`ingest-${n + 1}`, 'ingest')),
   ]);
+  const replications = await together<TestService[]>(
+    Array.from({ length: options.replications ?? 0 }, (_, n) => service(`tag-replication-${n + 1}`, 'tag-replication')),
+  );
   const processes: Record<string, RunningServer> = { nats, postgres, catalog, edge };
+  for (const replication of replications) processes[replication.name] = replication;
   if (minio) processes['minio'] = minio;
   for (const ingest of ingests) processes[ingest.name] = ingest;
   const aeTitle = env['ARCHIPELAGO_AE_TITLE'] ?? 'ARCHIPELAGO';
@@ -127,6 +134,7 @@ async function assemble(
     edge,
     ingests,
     catalog,
+    replications,
     nats,
     postgres,
     minio,

@@ -1,4 +1,5 @@
 import type { GroupCommand } from '../command';
+import { archive } from './archive';
 import { catalog } from './catalog';
 import { deadLetters } from './dead-letters';
 import { difference } from './difference';
@@ -12,5 +13,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, deadLetters, sweep, quarantine, difference, catalog],
+  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog],
 };

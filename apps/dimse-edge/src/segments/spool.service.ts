@@ -91,6 +91,20 @@ export class SpoolService implements OnModuleInit, OnApplicationShutdown {
     );
   }
 
+  /** Segments of what this edge reads by itself: never in strict mode, for nobody waits for its acknowledgement. */
+  harvestSegments(events: { onSealed(packId: string): void; onSealFailed(): void }): AssociationSegments {
+    return new AssociationSegments(this.spool, {
+      onSealed: (pack) => {
+        this.keeper.add(pack);
+        events.onSealed(pack.packId);
+      },
+      onSealFailed: (packId, error) => {
+        this.notSealed(packId, error);
+        events.onSealFailed();
+      },
+    });
+  }
+
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     clearTimeout(this.tellTimer);

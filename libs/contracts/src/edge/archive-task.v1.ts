@@ -21,6 +21,8 @@ export const StudyScopeV1Schema = z.object({
   patientName: z.string().max(64).optional(),
   exact: z.boolean().optional(),
   modality: z.string().max(16).optional(),
+  /** These studies, asked for one by one: a part of the result for each. */
+  uids: z.array(Uid).max(200).optional(),
   /** Only studies without a StudyDate: no key can ask for them, the edge leaves the others out as they come. */
   undated: z.boolean().optional(),
 });

@@ -20,8 +20,8 @@ export interface SiteResponderOptions {
 
 /**
  * Answers requests of the own site only: `bus.request(contract, payload, { site, partition: ANY_OF_SITE })` reaches one
- * process of the site, `partition: <edge id>` exactly that one. For what `@OnQuery` cannot say, because it answers for
- * all sites and is declared before a process knows its own name.
+ * process of the site, `partition: <edge id>` exactly that one. For what `@OnQuery(..., { ownSite: true })` cannot say,
+ * because it is declared before a process knows its own name.
  */
 @Injectable()
 export class SiteResponders implements BeforeApplicationShutdown {

@@ -76,13 +76,32 @@ export const PeerSchema = z.strictObject({
   transferSyntaxes: z.array(Uid).min(1).optional(),
 });
 
+/** All that is asked of an archive, harvest and retrieval together, stays below these. For each edge of its site. */
+export const ArchiveBudgetSchema = z.strictObject({
+  associations: z.int().min(1).max(100).default(4),
+  /** Queries and retrievals begun a second; 0: unbounded. */
+  requestsPerSecond: z.number().min(0).default(0),
+  /** Bytes a second that a harvest of whole headers may read; 0: unbounded. */
+  harvestBytesPerSecond: z.number().min(0).default(0),
+  /** Hours of the day (0 to 23, local time) in which the harvest may run; empty: always. */
+  harvestHours: z.array(z.int().min(0).max(23)).max(24).default([]),
+});
+
 export const ArchiveSchema = z.strictObject({
   name: Token,
+  /** Site whose edges reach it; default: the file's. */
+  site: Token.optional(),
   aeTitle: AeTitle,
   host: Host,
   port: Port,
+  /** Assigning authority of its unqualified PatientIDs. */
   issuer: Issuer.optional(),
   tls: z.boolean().default(false),
+  /** Root of its DICOMweb service, e.g. `http://10.1.0.5:8042/dicom-web`. */
+  dicomWebUrl: z.url({ protocol: /^https?$/ }).optional(),
+  /** AE title that its C-MOVE sub-operations are to go to: the site's fetch AE. */
+  fetchAeTitle: AeTitle.default('ARCHFETCH'),
+  budget: ArchiveBudgetSchema.default(() => ArchiveBudgetSchema.parse({})),
   harvest: z.strictObject({ depth: z.enum(['none', 'study', 'series', 'image', 'full']).default('full') }).optional(),
 });
 

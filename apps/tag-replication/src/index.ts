@@ -1,0 +1,2 @@
+export * from './tag-replication.module';
+export * from './tag-replication.config';
