@@ -1,13 +1,22 @@
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
-import { InstanceStored, PackSealed, SourceVanished, StudyUpdated, SweepStart } from '@archipelago/contracts';
+import {
+  AssignmentChanged,
+  InstanceStored,
+  PackSealed,
+  PatientUpdated,
+  SourceVanished,
+  StudyUpdated,
+  SweepStart,
+} from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { HealthRegistry } from '@archipelago/platform-service';
 import { createObjectStore, PostgresModule, type ObjectStore } from '@archipelago/platform-storage';
 import { AnswerService } from './answer.service';
 import { ArchivesService } from './archives.service';
 import { CatalogRules } from './catalog-rules';
+import { OnAssignmentChangedHandler } from './handlers/on-assignment-changed.handler';
 import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
 import { OnSourceVanishedHandler } from './handlers/on-source-vanished.handler';
 import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
@@ -26,11 +35,11 @@ import { SweepService } from './sweep.service';
     PostgresModule.forFeature(INGEST_SCHEMA),
     BusStoreModule,
     BusModule.forFeature({
-      handles: [PackSealed, SweepStart, SourceVanished],
-      publishes: [InstanceStored, StudyUpdated],
+      handles: [PackSealed, SweepStart, SourceVanished, AssignmentChanged],
+      publishes: [InstanceStored, StudyUpdated, PatientUpdated],
     }),
   ],
-  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler],
+  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler, OnAssignmentChangedHandler],
   providers: [
     ingestConfig.provider(),
     {

@@ -64,8 +64,8 @@ const element = (vr: string, value: string): string =>
   `jsonb_build_object('vr', '${vr}', 'Value', jsonb_build_array(${value}))`;
 
 const PATIENTS = `
-  INSERT INTO patient (patient_id, issuer, scope, name_alphabetic, name_words, birth_date, sex, attributes, studies, series, instances)
-  SELECT patient_id, '', '', ${FOLDED}, ' ' || replace(${FOLDED}, '^', ' '), birth, 'F',
+  INSERT INTO patient (patient_id, issuer, scope, person, name_alphabetic, name_words, birth_date, sex, attributes, studies, series, instances)
+  SELECT patient_id, '', '', super_id('', patient_id, ''), ${FOLDED}, ' ' || replace(${FOLDED}, '^', ' '), birth, 'F',
     jsonb_build_object('00100010', ${element('PN', "jsonb_build_object('Alphabetic', name)")} || jsonb_build_object('f', jsonb_build_array(${FOLDED}, '', '')),
       '00100020', ${element('LO', 'patient_id')}, '00100030', ${element('DA', 'birth::text')}, '00100040', ${element('CS', "'F'")}),
     count(*), count(*), count(*)
@@ -74,9 +74,9 @@ const PATIENTS = `
     SET studies = patient.studies + excluded.studies, series = patient.series + excluded.series, instances = patient.instances + excluded.instances`;
 
 const STUDIES = `
-  INSERT INTO study (patient, study_instance_uid, patient_id, issuer, name_alphabetic, name_words, birth_date, sex, study_date, study_time, sort_date,
+  INSERT INTO study (patient, study_instance_uid, patient_id, issuer, person, name_alphabetic, name_words, birth_date, sex, study_date, study_time, sort_date,
     sort_time, accession_number, modalities, sop_classes, attributes, series, instances, bytes, revision)
-  SELECT p.id, ${UID('n')}, b.patient_id, '', p.name_alphabetic, p.name_words, b.birth, 'F', day, hour, day, hour, 'ACC' || n, ARRAY[modality],
+  SELECT p.id, ${UID('n')}, b.patient_id, '', p.person, p.name_alphabetic, p.name_words, b.birth, 'F', day, hour, day, hour, 'ACC' || n, ARRAY[modality],
     ARRAY['1.2.840.10008.5.1.4.1.1.7'], p.attributes || jsonb_build_object(
       '0020000D', ${element('UI', UID('n'))}, '00080020', ${element('DA', 'day::text')},
       '00080030', ${element('TM', "to_char((hour / 1000000) * interval '1 second', 'HH24MISS')")}, '00080050', ${element('SH', "'ACC' || n")},

@@ -1,9 +1,9 @@
 import { LocateV1Schema, type CopyV1, type LocateReplyV1, type LocateV1 } from '@archipelago/contracts';
-import { sanitise } from '@archipelago/catalog-model';
+import { DEFAULT_ATTRIBUTES, sanitise, type Predicate } from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
 import { readCursor, writeCursor } from './cursor';
-import { issuerCondition } from './patient-id';
+import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import type { QueryRunner } from './runner';
 import { SqlBuilder } from './sql-builder';
 
@@ -25,6 +25,29 @@ function uids(values: readonly string[]): string[] {
   return values.map((value) => sanitise(value).trim()).filter((value) => value !== '');
 }
 
+/** One of these texts, as they stand. */
+function exactly(key: string, values: readonly string[]): Predicate {
+  const attribute = DEFAULT_ATTRIBUTES.get(key);
+  if (!attribute) throw new Error(`no attribute ${key}`);
+  const tests = values.map((value) => ({
+    test: 'text' as const,
+    pattern: { like: value, prefix: value, exact: true },
+  }));
+  return { kind: 'value', attribute, tests };
+}
+
+/** Whose ids these are: by the same rule as in a search. */
+function personsOf(query: Query, patientIds: readonly string[], sql: SqlBuilder): string {
+  const ids = uids(patientIds);
+  if (ids.length === 0) return 'false';
+  const issuer = query.issuerOfPatientId;
+  const predicates = [
+    exactly(PATIENT_ID, ids),
+    ...(issuer === undefined || issuer === '' ? [] : [exactly(ISSUER_OF_PATIENT_ID, [issuer])]),
+  ];
+  return personCondition(predicates, query.principal, issuer, 's.person', sql);
+}
+
 /** Conditions of the unique keys. A request without any means nothing, not everything. */
 function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): string[] {
   const given: string[] = [];
@@ -32,9 +55,7 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
     if (values !== undefined) given.push(`${column} = ANY(${sql.param(uids(values), 'text[]')})`);
   };
   if (query.patientIds !== undefined) {
-    among('s.patient_id', query.patientIds);
-    const issuer = issuerCondition(query.principal, query.issuerOfPatientId, 's', sql);
-    given.push(issuer ?? `s.issuer = ${sql.param(query.issuerOfPatientId)}`);
+    given.push(personsOf(query, query.patientIds, sql));
   }
   among('s.study_instance_uid', query.studyInstanceUids);
   among('x.series_instance_uid', query.seriesInstanceUids);
@@ -47,13 +68,17 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
   return [
     query.model === 'patientless' ? 'i.series IS NULL' : 'i.series IS NOT NULL',
     'i.is_answer',
+    ...(query.model === 'patientless' ? [] : ['s.grouped IS NULL', 'x.grouped IS NULL']),
     ...given,
     ...labels,
   ];
 }
 
-const FROM = 'instance i LEFT JOIN series x ON x.id = i.series LEFT JOIN study s ON s.id = i.study';
-const FROM_PATIENTS = 'study s JOIN series x ON x.study = s.id JOIN instance i ON i.series = x.id';
+/** m: the series that the instance is in, x: the one that shows it. */
+const FROM =
+  'instance i LEFT JOIN series m ON m.id = i.series LEFT JOIN series x ON x.id = coalesce(m.grouped, m.id) LEFT JOIN study s ON s.id = x.study';
+const FROM_PATIENTS =
+  'study s JOIN series x ON x.study = s.id JOIN series m ON coalesce(m.grouped, m.id) = x.id JOIN instance i ON i.series = m.id';
 
 interface LocatedRow {
   uid: string;
@@ -121,7 +146,7 @@ export async function locate(
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
-      `SELECT count(*)::int AS total, count(DISTINCT s.patient)::int AS patients FROM ${from}`,
+      `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
       countValues,
     );
     const rows = await run<LocatedRow>(page, sql.values);

@@ -20,6 +20,7 @@ import { readCursor, writeCursor } from './cursor';
 import { toMatch, wantedItems } from './result';
 import type { QueryRunner } from './runner';
 import { searchStatement } from './search-sql';
+import { readIdentities, showIdentity, shownIdentity, type OwnIdentity } from './shown-identity';
 
 export interface SearchOptions {
   attributes?: AttributeSet;
@@ -44,6 +45,15 @@ function returnsOf(plan: SearchPlan, attributes: AttributeSet): QueryAttribute[]
 }
 
 type Row = Record<string, unknown>;
+
+function ownIdentity(row: Row): OwnIdentity {
+  return {
+    person: String(row['person']),
+    issuer: String(row['issuer']),
+    patientId: String(row['patient_id']),
+    linked: row['linked'] === true,
+  };
+}
 
 /**
  * Answers one page of a search. Pages follow each other by the sort key of the last match given: rows that do not
@@ -78,9 +88,13 @@ export async function search(
   );
   const rows = await runner.readEither<Row>({ text, values }, { text: sorted, values });
   const wanted = wantedItems(keys);
+  const given = rows.slice(0, query.limit);
+  const identities = await readIdentities(runner, [
+    ...new Set(given.filter((row) => row['linked'] === true).map((row) => String(row['person']))),
+  ]);
   const matches: DicomJson[] = [];
   let bytes = 0;
-  for (const row of rows.slice(0, query.limit)) {
+  for (const row of given) {
     const match = toMatch(
       {
         kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
@@ -90,6 +104,8 @@ export async function search(
       returns,
       wanted,
     );
+    const shown = plan.model === 'patientless' ? null : shownIdentity(query.principal, ownIdentity(row), identities);
+    if (shown) showIdentity(match, shown, wanted.get('00101002'));
     bytes += Buffer.byteLength(JSON.stringify(match));
     if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
     matches.push(match);
