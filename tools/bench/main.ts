@@ -21,6 +21,7 @@ Options:
   --rounds N     rounds; medians are given (default 5)
   --instances N  CT images of 512x512 in the study (default 500)
   --studies N    find: studies in the generated catalog (default 1000000)
+  --archives N   find: spread over N archives with their own patient ids, every other person linked
   --catalog DIR  find: keeps the generated catalog there, and uses what is there
   --only A,B     store, get, move: these receivers only
   --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
@@ -45,6 +46,7 @@ async function main(argv: string[]): Promise<number> {
       instances: { type: 'string' },
       studies: { type: 'string' },
       catalog: { type: 'string' },
+      archives: { type: 'string' },
       only: { type: 'string' },
       folder: { type: 'string' },
       json: { type: 'boolean' },

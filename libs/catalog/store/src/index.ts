@@ -11,7 +11,8 @@ export { flagDifferences, type Difference, type DifferenceKind } from './write/d
 export * from './read/access';
 export * from './read/runner';
 export { search, PAGE_BYTES, type SearchOptions } from './read/search';
-export { locate } from './read/locate';
+export { locate, type LocateOptions } from './read/locate';
+export { readArchives, type ArchiveState } from './read/archives';
 export { issuerCondition } from './read/patient-id';
 export * from './recount';
 export { generateCatalog, type GenerateOptions } from './generate-catalog';
