@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CATALOG_SCHEMA, generateCatalog, QueryRunner, search } from '@archipelago/catalog-store';
+import { CATALOG_SCHEMA, generateCatalog, QueryRunner, search, type ArchiveState } from '@archipelago/catalog-store';
 import type { SearchV1 } from '@archipelago/contracts';
 import { Database, makeDataSource, migrate } from '@archipelago/platform-storage';
 import { startPostgres } from '@archipelago/testing';
@@ -16,6 +16,8 @@ interface Query {
   limit?: number;
   /** Fewest matches that the queries must give in all, for each query. */
   matches: number;
+  /** Home issuer of who asks. */
+  issuer?(i: number, studies: number): string;
 }
 
 const SEED = 7;
@@ -76,11 +78,36 @@ const QUERIES: Query[] = [
     matches: 0,
   },
 ];
+/** The catalog of several archives: a patient by the id that the asker's own archive gave, with all that the others have. */
+const ofArchives = (archives: number): Query[] => {
+  const study = (i: number, n: number): number => pick(i, n);
+  return QUERIES.map((query) =>
+    query.name === 'PatientID'
+      ? {
+          ...query,
+          name: `PatientID, of persons in ${archives} archives`,
+          value: (i, n) => `G${Math.floor(study(i, n) / 3)}A${study(i, n) % archives}`,
+          issuer: (i, n) => `ISSUER${study(i, n) % archives}`,
+          limit: 15,
+        }
+      : query,
+  );
+};
+const archiveStates = (archives: number): ArchiveState[] =>
+  Array.from({ length: archives }, (_, i) => ({
+    name: `archive${i}`,
+    state: 'active',
+    depth: 'image',
+    completeTo: i === 0 ? 'study' : 'image',
+    reachable: true,
+    asOf: new Date().toISOString(),
+  }));
 const RETURNED = ['00100010', '00080050', '00081030', '00080061', '00201208'];
 
 async function openCatalog(
   context: BenchContext,
   studies: number,
+  archives: number,
 ): Promise<{ database: Database; stop(): Promise<void> }> {
   const kept = context.option('catalog');
   const dir = kept ?? join(context.folder, 'catalog');
@@ -98,7 +125,7 @@ async function openCatalog(
   if (Number(rows[0]?.n) < studies) {
     context.note(`generating ${studies} studies`);
     const started = performance.now();
-    await database.withClient((client) => generateCatalog(client, { studies, seed: SEED }));
+    await database.withClient((client) => generateCatalog(client, { studies, seed: SEED, archives }));
     await database.query('VACUUM ANALYZE');
     context.note(`generated in ${((performance.now() - started) / 1000).toFixed(0)} s`);
   }
@@ -117,6 +144,7 @@ async function timed(
   query: Query,
   count: number,
   studies: number,
+  archives: ArchiveState[],
 ): Promise<{ ms: number[]; matches: number }> {
   const ms: number[] = [];
   let matches = 0;
@@ -126,12 +154,17 @@ async function timed(
       ...RETURNED.filter((tag) => tag !== query.tag).map((tag) => ({ tag, vr: 'LO', values: [] })),
     ];
     const started = performance.now();
-    const reply = await search(runner, {
-      principal: { kind: 'peer', site: 'main', name: 'BENCH' },
-      model: 'study-root',
-      level: 'STUDY',
-      keys,
-    });
+    const issuer = query.issuer?.(i, studies);
+    const reply = await search(
+      runner,
+      {
+        principal: { kind: 'peer', site: 'main', name: 'BENCH', ...(issuer === undefined ? {} : { issuer }) },
+        model: 'study-root',
+        level: 'STUDY',
+        keys,
+      },
+      { archives },
+    );
     ms.push(performance.now() - started);
     matches += reply.matches.length;
   }
@@ -140,15 +173,17 @@ async function timed(
 
 async function run(context: BenchContext): Promise<BenchResult> {
   const studies = Number(context.option('studies') ?? 1_000_000);
-  const { database, stop } = await openCatalog(context, studies);
+  const count = Number(context.option('archives') ?? 0);
+  const archives = archiveStates(count);
+  const { database, stop } = await openCatalog(context, studies, count);
   try {
     const runner = new QueryRunner(database);
     const raw: Record<string, number[]> = {};
     const rows: string[][] = [];
     const verdicts: BenchResult['verdicts'] = [];
-    for (const query of QUERIES) {
-      await timed(runner, query, 10, studies);
-      const { ms, matches } = await timed(runner, query, Math.max(20, context.rounds * 40), studies);
+    for (const query of count > 0 ? ofArchives(count) : QUERIES) {
+      await timed(runner, query, 10, studies, archives);
+      const { ms, matches } = await timed(runner, query, Math.max(20, context.rounds * 40), studies, archives);
       if (matches < query.matches * ms.length)
         throw new Error(`${query.name}: only ${matches} matches in ${ms.length} queries`);
       raw[query.name] = ms;
@@ -166,7 +201,13 @@ async function run(context: BenchContext): Promise<BenchResult> {
     }
     const columns = ['query', 'queries', 'matches each', 'median', 'p95', 'slowest'];
     return {
-      tables: [{ title: `Search in the catalog, STUDY level, ${studies} studies`, columns, rows }],
+      tables: [
+        {
+          title: `Search in the catalog, STUDY level, ${studies} studies${count > 0 ? ` in ${count} archives, every other person linked` : ''}`,
+          columns,
+          rows,
+        },
+      ],
       verdicts,
       notes: [
         'one page of at most 100 matches with five returned attributes, as the catalog service answers it; one after the other',

@@ -22,6 +22,7 @@ Options:
   --rounds N     rounds; medians are given (default 5)
   --instances N  CT images of 512x512 in the study (default 500)
   --studies N    find: studies in the generated catalog (default 1000000)
+  --archives N   find: spread over N archives with their own patient ids, every other person linked
   --catalog DIR  find: keeps the generated catalog there, and uses what is there
   --only A,B     store, get, move: these receivers only; cache: these built-in traces
   --trace FILE   cache: a CSV file with a header time,study,bytes,fetch_ms (default: the built-in traces)
@@ -49,6 +50,7 @@ async function main(argv: string[]): Promise<number> {
       instances: { type: 'string' },
       studies: { type: 'string' },
       catalog: { type: 'string' },
+      archives: { type: 'string' },
       only: { type: 'string' },
       trace: { type: 'string' },
       bytes: { type: 'string' },

@@ -4,6 +4,7 @@ import { Locate, Search } from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { Logger } from '@archipelago/platform-service';
 import { createObjectStore, Database, PostgresModule } from '@archipelago/platform-storage';
+import { ArchiveStates } from './archive-states';
 import { type CatalogConfig, catalogConfig, objectStoreAddress } from './catalog.config';
 import { CatalogMetrics } from './catalog.metrics';
 import { QueriesController } from './queries.controller';
@@ -21,6 +22,7 @@ import { SeriesMetadataService } from './series-metadata.service';
   providers: [
     catalogConfig.provider(),
     CatalogMetrics,
+    ArchiveStates,
     { provide: QueryRunner, useFactory: (database: Database) => new QueryRunner(database), inject: [Database] },
     {
       provide: SeriesMetadataService,

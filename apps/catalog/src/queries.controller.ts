@@ -12,31 +12,30 @@ import {
 } from '@archipelago/contracts';
 import { OnQuery } from '@archipelago/platform-bus';
 import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
+import { ArchiveStates } from './archive-states';
 import { CatalogMetrics } from './catalog.metrics';
 
 /** Answers what the edges (and later the web gateway) ask, a page at a time. */
 @Controller()
 export class QueriesController {
   private readonly attributes;
-  /** No archive is harvested yet: every answer says so of each archive that the site file names. */
-  private readonly notices: SearchReplyV1['notices'];
 
   constructor(
     private readonly runner: QueryRunner,
+    private readonly archives: ArchiveStates,
     private readonly metrics: CatalogMetrics,
     @Inject(ARCHIPELAGO_CONFIG) config: ArchipelagoConfig,
   ) {
     this.attributes = configuredAttributes(config.queryAttributes);
-    this.notices = config.archives.map(({ name }) => ({ archive: name, state: 'not harvested' }));
   }
 
   @OnQuery(Search)
   search(@Payload() request: SearchV1): Promise<SearchReplyV1> {
-    const { attributes, notices } = this;
+    const { attributes } = this;
     return this.metrics.observe(
       'search',
       request.level,
-      async () => ({ ...(await search(this.runner, request, { attributes })), notices }),
+      async () => search(this.runner, request, { attributes, archives: await this.archives.now() }),
       (reply) => reply.matches.length,
     );
   }
@@ -46,7 +45,7 @@ export class QueriesController {
     return this.metrics.observe(
       'locate',
       request.level,
-      () => locate(this.runner, request),
+      async () => locate(this.runner, request, { archives: await this.archives.now() }),
       (reply) => reply.instances.length,
     );
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import {
+  AssignmentChanged,
   DifferenceDecide,
   DifferenceList,
   PackAnswered,
@@ -11,6 +12,7 @@ import {
   PresentationRebuild,
   QuarantineList,
   QuarantineRelease,
+  SourceVanished,
   type Contract,
   type PackAnsweredV1,
   type PackSealedV1,
@@ -169,7 +171,8 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     expect(await announce(announcement)).toMatchObject({ outcome: 'indexed', edgeId: EDGE });
     expect(await count('instance')).toBe(5);
     const events = await count('outbox');
-    expect(events).toBe(2);
+    // instances stored, study updated, patient updated
+    expect(events).toBe(3);
     expect(await announce({ ...announcement, attempt: 2 })).toMatchObject({ outcome: 'indexed' });
     expect([await count('instance'), await count('outbox'), await count('pack')]).toEqual([5, events, 1]);
   });
@@ -319,6 +322,37 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     await expect(ask(QuarantineRelease, { packId: pack.packId })).rejects.toMatchObject({
       code: 'pack-not-quarantined',
     });
+  });
+
+  it('assignments of persons, and what an archive has lost, are shown when the bus tells of them', async () => {
+    const [first, second] = ['1.2.826.0.1.78', '1.2.826.0.1.79'] as const;
+    const at = '2026-11-23T10:00:00.000Z';
+    await announce(await upload(await answerPack(first, 'Thorax', at)));
+    await announce(await upload(await answerPack(second, 'Thorax', at)));
+    const { rows } = await database.query<{ patient: string }>(
+      'SELECT patient::text FROM study WHERE study_instance_uid = $1',
+      [first],
+    );
+    const patient = rows[0]!.patient;
+    await database.query(
+      "INSERT INTO identity_assignment (patient, person, revision) VALUES ($1, 'AR0000000000PX', 1)",
+      [patient],
+    );
+    await app.get(Bus).publish(AssignmentChanged, { patientIds: [patient], studyIds: [], revision: 1 });
+    await app
+      .get(Bus)
+      .publish(SourceVanished, { archive: 'north', level: 'STUDY', uids: [second], asOf: new Date().toISOString() });
+    const end = Date.now() + 20_000;
+    for (;;) {
+      const found = await database.query(
+        'SELECT person, said IS NOT NULL AS shown FROM study WHERE study_instance_uid = ANY($1) ORDER BY study_instance_uid',
+        [[first, second]],
+      );
+      const [one, other] = found.rows as { person: string; shown: boolean }[];
+      if (one?.person === 'AR0000000000PX' && other?.person === one.person && one.shown && !other.shown) break;
+      if (Date.now() > end) throw new Error(`not shown: ${JSON.stringify(found.rows)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   });
 
   it('the sweep ingests the unknown, and asks for the missing and the damaged', async () => {

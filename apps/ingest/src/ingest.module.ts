@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
 import {
+  AssignmentChanged,
   DifferenceDecide,
   DifferenceList,
   InstanceStored,
   PackSealed,
+  PatientUpdated,
   PresentationRebuild,
   QuarantineList,
   QuarantineRelease,
@@ -21,6 +23,7 @@ import { ArchivesService } from './archives.service';
 import { CatalogRules } from './catalog-rules';
 import { DecisionsController } from './decisions.controller';
 import { DecisionsService } from './decisions.service';
+import { OnAssignmentChangedHandler } from './handlers/on-assignment-changed.handler';
 import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
 import { OnSourceVanishedHandler } from './handlers/on-source-vanished.handler';
 import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
@@ -39,12 +42,18 @@ import { SweepService } from './sweep.service';
     PostgresModule.forFeature(INGEST_SCHEMA),
     BusStoreModule,
     BusModule.forFeature({
-      handles: [PackSealed, SweepStart, SourceVanished],
+      handles: [PackSealed, SweepStart, SourceVanished, AssignmentChanged],
       answers: [DifferenceList, DifferenceDecide, QuarantineList, QuarantineRelease, PresentationRebuild],
-      publishes: [InstanceStored, StudyUpdated],
+      publishes: [InstanceStored, StudyUpdated, PatientUpdated],
     }),
   ],
-  controllers: [OnPackSealedHandler, OnSweepStartHandler, OnSourceVanishedHandler, DecisionsController],
+  controllers: [
+    OnPackSealedHandler,
+    OnSweepStartHandler,
+    OnSourceVanishedHandler,
+    OnAssignmentChangedHandler,
+    DecisionsController,
+  ],
   providers: [
     ingestConfig.provider(),
     {

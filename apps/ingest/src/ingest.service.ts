@@ -1,5 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InstanceStored, StudyUpdated, type PackAnsweredV1, type PackSealedV1 } from '@archipelago/contracts';
+import {
+  InstanceStored,
+  PatientUpdated,
+  StudyUpdated,
+  type PackAnsweredV1,
+  type PackSealedV1,
+} from '@archipelago/contracts';
 import { datasetHeaderView } from '@archipelago/catalog-model';
 import { indexPack, recordPackLocation, type IndexPackInput, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
@@ -172,7 +178,10 @@ export class IngestService {
       }),
     );
     const updated = result.updated.map((study) => outboxEvent({ ...common, contract: StudyUpdated, payload: study }));
-    const events: OutboxEvent[] = [...stored, ...updated];
+    const patients = result.patients.map((patientId) =>
+      outboxEvent({ ...common, contract: PatientUpdated, payload: { patientId } }),
+    );
+    const events: OutboxEvent[] = [...stored, ...updated, ...patients];
     await writeOutbox(client, events);
   }
 

@@ -134,7 +134,7 @@ describe('search request', () => {
     });
   });
 
-  it('asks for the classes of a patientless model, and not for locations', () => {
+  it('asks for the classes of a patientless model, and of locations for the availability alone', () => {
     expect(
       search({ '00080018': { vr: 'UI' }, '00080054': { vr: 'AE' }, '00080056': { vr: 'CS' } }, PALETTE_FIND),
     ).toMatchObject({
@@ -143,7 +143,7 @@ describe('search request', () => {
         model: 'patientless',
         level: 'IMAGE',
         sopClasses: ['1.2.840.10008.5.1.4.39.1'],
-        keys: [{ tag: '00080018' }],
+        keys: [{ tag: '00080018' }, { tag: '00080056' }],
       },
     });
   });
@@ -170,6 +170,11 @@ describe('find response', () => {
       '00081030': { vr: 'LO' },
       '00100010': { vr: 'PN', Value: [{ Alphabetic: 'Müller^Änne' }] },
     });
+  });
+
+  it('says how available it is as the catalog has it', () => {
+    const nearline = { ...match, '00080056': { vr: 'CS', Value: ['NEARLINE'] } };
+    expect(responseJson(nearline, context())['00080056']).toEqual({ vr: 'CS', Value: ['NEARLINE'] });
   });
 
   it.each([

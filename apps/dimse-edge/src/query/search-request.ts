@@ -13,8 +13,10 @@ export function searchModel(model: QueryClass): SearchV1['model'] {
   return model.model === 'study-root' ? 'study-root' : 'patient-root';
 }
 
-/** Answered by the edge itself: location of what was found, not attributes to look for. */
+/** Location of what was found, not attributes to look for; the AE title is the edge's own. */
 const LOCATION_KEYS: ReadonlySet<string> = new Set(['00080054', '00080056']);
+/** InstanceAvailability: in every response (PS3.4 C.4.1.1.3.2), so asked for always. */
+const AVAILABILITY = { tag: '00080056', vr: 'CS', values: [] };
 
 export function searchRequest(
   identifier: QueryIdentifier,
@@ -34,7 +36,7 @@ export function searchRequest(
       model: searchModel(model),
       ...(model.sopClasses.length > 0 ? { sopClasses: [...model.sopClasses] } : {}),
       level,
-      keys: identifier.keys.filter((k) => !LOCATION_KEYS.has(k.tag)),
+      keys: [...identifier.keys.filter((k) => !LOCATION_KEYS.has(k.tag)), AVAILABILITY],
       relational: options.relational,
       combinedDateTime: options.combinedDateTime,
       fuzzyNames: options.fuzzyNames,

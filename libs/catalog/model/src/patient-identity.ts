@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Which patient an object belongs to: a local identity is (issuer, id); see docs/architecture/README.md. */
 
 export interface LocalIdentity {
@@ -44,4 +46,21 @@ export function localIdentity(
 ): LocalIdentity {
   const id = patientId.trim();
   return { issuer: issuer.trim(), patientId: id, scope: isSharedPatientId(id, rules) ? studyInstanceUid : '' };
+}
+
+/** Crockford's base 32: without I, L, O and U, which are mistaken for others. */
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+/** What a super-id looks like; a PatientID of this shape is looked up as one, too. */
+export const SUPER_ID = /^AR[0-9A-HJKMNP-TV-Z]{12}$/;
+/** IssuerOfPatientID that super-ids are shown with. */
+export const SUPER_ID_ISSUER = 'ARCHIPELAGO';
+
+/**
+ * The super-id of a local identity that is linked to no other: `AR` and the first 60 bits of SHA-256 over issuer, id and
+ * scope, so that every identity has one at once and a rebuild gives the same. (`super_id` in the database is the same.)
+ */
+export function superId({ issuer, patientId, scope }: LocalIdentity): string {
+  const bits = createHash('sha256').update([issuer, patientId, scope].join('\0')).digest().readBigUInt64BE(0);
+  const digits = Array.from({ length: 12 }, (_, i) => DIGITS[Number((bits >> BigInt(59 - 5 * i)) & 31n)]);
+  return `AR${digits.join('')}`;
 }

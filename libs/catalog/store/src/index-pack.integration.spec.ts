@@ -85,6 +85,7 @@ describe('indexPack', () => {
       studies: [],
       answers: 0,
       updated: [],
+      patients: [],
       parseSeconds: 0,
     });
     expect(await countOf('pack_entry')).toBe(1);

@@ -2,8 +2,11 @@ import type { SqlClient } from '@archipelago/platform-storage';
 import type { IndexPackInput } from './write/index-pack.types';
 import { applyDecisions } from './write/decide';
 import { present } from './write/present';
-import { answeredStudies, deriveAnswers, type DeriveOptions } from './write/derive';
+import { answeredStudies, deriveAnswers } from './write/derive';
+import type { DeriveOptions } from './write/ranks';
 import { projectPack } from './write/index-pack';
+import { assignedPersons } from './write/persons';
+import { regroup } from './write/regroup';
 import { readPackAnswers, writeAnswers } from './write/present-answers';
 
 /** Reads a stored pack again: its announcement, index and headers, with the same rules as when it was indexed. */
@@ -23,14 +26,15 @@ async function makeShadow(client: SqlClient): Promise<void> {
   await client.query(`SET LOCAL search_path = ${SHADOW}, public`);
 }
 
-async function replay(client: SqlClient, load: LoadPack): Promise<number> {
-  let derive: DeriveOptions | undefined;
+async function replay(client: SqlClient, load: LoadPack): Promise<{ packs: number; options: DeriveOptions }> {
+  let options: DeriveOptions = {};
   const { rows: packs } = await client.query<{ id: string; packId: string; store: string; key: string }>(
     `SELECT DISTINCT ON (p.indexed_order) p.id::text, p.pack_id::text AS "packId", l.store, l.key FROM pack p JOIN pack_location l ON l.pack = p.id
      WHERE p.indexed_order IS NOT NULL ORDER BY p.indexed_order, (l.missing_at IS NULL) DESC`,
   );
   for (const pack of packs) {
     const input = await load(pack);
+    options = input;
     const { rows: held } = await client.query<{ ordinal: number }>(
       'SELECT ordinal FROM pack_entry WHERE pack = $1 AND same_as IS NULL',
       [pack.id],
@@ -43,12 +47,10 @@ async function replay(client: SqlClient, load: LoadPack): Promise<number> {
     );
     await present(client, { entries, comparePixels: (a, b) => input.comparePixels(a, b) });
     const answers = await readPackAnswers(client, input);
-    if (answers.length === 0) continue;
-    derive = input;
-    await writeAnswers(client, pack.id, answers);
+    if (answers.length > 0) await writeAnswers(client, pack.id, answers);
   }
-  if (derive) await deriveAll(client, derive);
-  return packs.length;
+  await deriveAll(client, options);
+  return { packs: packs.length, options };
 }
 
 /** What is shown of answers does not depend on their order: derived once, when all source rows are as they were. */
@@ -106,17 +108,20 @@ async function copyBack(
  */
 export async function rebuildPresentation(client: SqlClient, load: LoadPack): Promise<number> {
   await makeShadow(client);
-  const packs = await replay(client, load);
+  const { packs, options } = await replay(client, load);
   await applyDecisions(client);
   for (const sql of IDS) await client.query(sql);
   for (const table of TABLES) await client.query(`DELETE FROM public.${table}`);
   await copyBack(client, 'patient', 'JOIN id_patient k ON k.new_id = n.id', {
     id: 'k.id',
     labels: 'coalesce(k.labels, n.labels)',
+    person: 'coalesce((SELECT a.person FROM identity_assignment a WHERE a.patient = k.id), n.person)',
   });
   await copyBack(client, 'study', 'JOIN id_study k ON k.new_id = n.id JOIN id_patient p ON p.new_id = n.patient', {
     id: 'k.id',
     patient: 'p.id',
+    person: `coalesce((SELECT o.person FROM identity_study_assignment o WHERE o.study = k.id),
+      (SELECT a.person FROM identity_assignment a WHERE a.patient = p.id), n.person)`,
     labels: 'coalesce(k.labels, n.labels)',
     revision: 'k.revision',
   });
@@ -140,5 +145,6 @@ export async function rebuildPresentation(client: SqlClient, load: LoadPack): Pr
   );
   await client.query('SET LOCAL search_path = public');
   await client.query(`DROP SCHEMA ${SHADOW} CASCADE`);
+  await regroup(client, { persons: await assignedPersons(client) }, options);
   return packs;
 }

@@ -31,7 +31,7 @@ const PATIENT = `
 /** Counts a study anew, with its series and its patient (all studies when no id is given): empty when all sums are right. */
 export async function recount(client: SqlClient, studyId?: string): Promise<WrongSum[]> {
   const { rows } = await client.query<{ study: string; patient: string }>(
-    `SELECT id::text AS study, patient::text FROM study WHERE $1::bigint IS NULL OR id = $1`,
+    `SELECT id::text AS study, patient::text FROM study WHERE ($1::bigint IS NULL OR id = $1) AND NOT is_group`,
     [studyId ?? null],
   );
   const studies = rows.map((row) => row.study);

@@ -54,6 +54,6 @@ export class SpecDatabase implements ClientSource {
   async empty(): Promise<void> {
     await this
       .rows(`TRUNCATE source, pack, pack_location, pack_entry, source_study, source_series, source_instance, patient, study,
-      series, instance, difference, pixel_comparison, tombstone, series_metadata RESTART IDENTITY CASCADE`);
+      series, instance, difference, pixel_comparison, tombstone, series_metadata, identity_assignment, identity_study_assignment RESTART IDENTITY CASCADE`);
   }
 }

@@ -22,6 +22,8 @@ export const moment = (name: string, more: ColumnOptions = {}): PropertyDecorato
 /** Set to the transaction's time by PostgreSQL. */
 export const createdAt = (name: string): PropertyDecorator => moment(name, { default: () => 'now()' });
 export const texts = (name: string): PropertyDecorator => Column({ type: 'text', array: true, name, default: '{}' });
+/** False unless said otherwise. */
+export const falseUnless = (name: string): PropertyDecorator => Column({ type: 'boolean', name, default: false });
 /** True unless said otherwise. */
 export const trueUnless = (name: string): PropertyDecorator => Column({ type: 'boolean', name, default: true });
 export const keyText = (name: string, constraint: string): PropertyDecorator =>

@@ -53,7 +53,7 @@ it('reads rows through them', async () => {
     "INSERT INTO pack_location (pack, store, key, site, verified_at) SELECT id, 'fs', 'packs/a', 'main', now() FROM pack",
   );
   await source.query(
-    "INSERT INTO study (patient, study_instance_uid, patient_id, issuer, modalities) VALUES (1, '1.2.3', 'P', '', '{CT,SR}')",
+    "INSERT INTO study (patient, study_instance_uid, patient_id, issuer, person, modalities) VALUES (1, '1.2.3', 'P', '', super_id('', 'P', ''), '{CT,SR}')",
   );
   const [pack] = await source.getRepository(PackEntity).find({ relations: { locations: true } });
   expect(pack).toMatchObject({

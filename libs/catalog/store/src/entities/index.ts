@@ -1,9 +1,11 @@
 import { DifferenceEntity, PixelComparisonEntity, SeriesMetadataEntity, TombstoneEntity } from './decisions';
+import { IdentityAssignmentEntity, IdentityStudyAssignmentEntity } from './identity';
 import { PackEntity, PackEntryEntity, PackLocationEntity, SourceEntity } from './packs';
 import { PatientEntity, SeriesEntity, StudyEntity } from './presentation';
 import { SourceInstanceEntity, SourceSeriesEntity, SourceStudyEntity } from './sources';
 
 export { DifferenceEntity, PixelComparisonEntity, SeriesMetadataEntity, TombstoneEntity } from './decisions';
+export { IdentityAssignmentEntity, IdentityStudyAssignmentEntity } from './identity';
 export { PackEntity, PackEntryEntity, PackLocationEntity, SourceEntity } from './packs';
 export { PatientEntity, SeriesEntity, StudyEntity, type SeriesSaid, type StudySaid } from './presentation';
 export { SourceInstanceEntity, SourceSeriesEntity, SourceStudyEntity, type SourceState } from './sources';
@@ -20,6 +22,8 @@ export const CATALOG_ENTITIES = [
   SourceStudyEntity,
   SourceSeriesEntity,
   SourceInstanceEntity,
+  IdentityAssignmentEntity,
+  IdentityStudyAssignmentEntity,
   PatientEntity,
   StudyEntity,
   SeriesEntity,

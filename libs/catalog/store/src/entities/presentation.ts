@@ -1,6 +1,6 @@
 import { Check, Entity, Index, Unique } from 'typeorm';
 import type { KeptAttributes } from '@archipelago/catalog-model';
-import { bigint, createdAt, identity, integer, json, text, textOrEmpty, texts, words } from './columns';
+import { bigint, createdAt, falseUnless, identity, integer, json, text, textOrEmpty, texts, words } from './columns';
 
 const BASES = "basis IN ('held', 'archive', 'both')";
 
@@ -20,6 +20,7 @@ export interface SeriesSaid {
 @Check('patient_basis_check', BASES)
 @Unique('patient_patient_id_issuer_scope_key', ['patientId', 'issuer', 'scope'])
 @Index('patient_name', ['nameAlphabetic'])
+@Index('patient_person', ['person'])
 @Index('patient_ideographic', { synchronize: false })
 @Index('patient_phonetic', { synchronize: false })
 export class PatientEntity {
@@ -43,6 +44,12 @@ export class PatientEntity {
   @integer('series', { default: 0 }) series!: number;
   @integer('instances', { default: 0 }) instances!: number;
   @texts('labels') labels!: string[];
+  /** Super-id (docs/adr/0019). */
+  @text('person') person!: string;
+  /** Row that shows it in its place; null: it shows itself. */
+  @bigint('grouped', { nullable: true }) grouped!: string | null;
+  /** Made to show several rows of one person. */
+  @falseUnless('is_group') isGroup!: boolean;
 }
 
 /** A study as shown. `changed_xid` (xid8, for the change feed) and the generated `study_id` are not mapped. */
@@ -52,6 +59,7 @@ export class PatientEntity {
 @Index('study_order', ['sortDate', 'sortTime', 'studyInstanceUid', 'id'])
 @Index('study_patient', ['patientRow'])
 @Index('study_patient_id', ['patientId'])
+@Index('study_person', ['person'])
 @Index('study_name', ['nameAlphabetic'])
 @Index('study_birth_date', ['birthDate'])
 @Index('study_accession', { synchronize: false })
@@ -93,12 +101,21 @@ export class StudyEntity {
   @integer('instances', { default: 0 }) instances!: number;
   @bigint('bytes', { default: 0 }) bytes!: string;
   @texts('labels') labels!: string[];
+  /** Super-id (docs/adr/0019). */
+  @text('person') person!: string;
+  /** Its person has more than one row of `patient`. */
+  @falseUnless('linked') linked!: boolean;
+  /** Row that shows it in its place; null: it shows itself. */
+  @bigint('grouped', { nullable: true }) grouped!: string | null;
+  /** Made to show several rows of one person. */
+  @falseUnless('is_group') isGroup!: boolean;
   @bigint('revision', { default: 0 }) revision!: string;
   @createdAt('changed_at') changedAt!: Date;
 }
 
 /** A series as shown. */
 @Entity('series')
+@Index('series_shown_in', { synchronize: false })
 @Check('series_basis_check', BASES)
 @Unique('series_series_instance_uid_study_key', ['seriesInstanceUid', 'studyRow'])
 @Index('series_order', ['studyRow', 'sortNumber', 'seriesInstanceUid', 'id'])
@@ -121,6 +138,10 @@ export class SeriesEntity {
   @integer('instances', { default: 0 }) instances!: number;
   @bigint('bytes', { default: 0 }) bytes!: string;
   @texts('labels') labels!: string[];
+  /** Row that shows it in its place; null: it shows itself. */
+  @bigint('grouped', { nullable: true }) grouped!: string | null;
+  /** Made to show several rows of one person. */
+  @falseUnless('is_group') isGroup!: boolean;
   @bigint('revision', { default: 0 }) revision!: string;
   @createdAt('changed_at') changedAt!: Date;
 }

@@ -1,11 +1,14 @@
 import { LocateV1Schema, type CopyV1, type LocateReplyV1, type LocateV1 } from '@archipelago/contracts';
-import { sanitise } from '@archipelago/catalog-model';
+import { DEFAULT_ATTRIBUTES, sanitise, type Predicate } from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
+import { archivesOf, askingOrder, shallowStudies, type ShallowStudy } from './archive-copies';
+import type { ArchiveState } from './archives';
 import { readCursor, writeCursor } from './cursor';
-import { issuerCondition } from './patient-id';
-import type { QueryRunner } from './runner';
+import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
+import type { QueryRunner, Run } from './runner';
 import { SqlBuilder } from './sql-builder';
+import { shown } from '../shown';
 
 type Query = z.output<typeof LocateV1Schema>;
 
@@ -25,6 +28,29 @@ function uids(values: readonly string[]): string[] {
   return values.map((value) => sanitise(value).trim()).filter((value) => value !== '');
 }
 
+/** One of these texts, as they stand. */
+function exactly(key: string, values: readonly string[]): Predicate {
+  const attribute = DEFAULT_ATTRIBUTES.get(key);
+  if (!attribute) throw new Error(`no attribute ${key}`);
+  const tests = values.map((value) => ({
+    test: 'text' as const,
+    pattern: { like: value, prefix: value, exact: true },
+  }));
+  return { kind: 'value', attribute, tests };
+}
+
+/** Whose ids these are: by the same rule as in a search. */
+function personsOf(query: Query, patientIds: readonly string[], sql: SqlBuilder): string {
+  const ids = uids(patientIds);
+  if (ids.length === 0) return 'false';
+  const issuer = query.issuerOfPatientId;
+  const predicates = [
+    exactly(PATIENT_ID, ids),
+    ...(issuer === undefined || issuer === '' ? [] : [exactly(ISSUER_OF_PATIENT_ID, [issuer])]),
+  ];
+  return personCondition(predicates, query.principal, issuer, 's.person', sql);
+}
+
 /** Conditions of the unique keys. A request without any means nothing, not everything. */
 function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): string[] {
   const given: string[] = [];
@@ -32,9 +58,7 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
     if (values !== undefined) given.push(`${column} = ANY(${sql.param(uids(values), 'text[]')})`);
   };
   if (query.patientIds !== undefined) {
-    among('s.patient_id', query.patientIds);
-    const issuer = issuerCondition(query.principal, query.issuerOfPatientId, 's', sql);
-    given.push(issuer ?? `s.issuer = ${sql.param(query.issuerOfPatientId)}`);
+    given.push(personsOf(query, query.patientIds, sql));
   }
   among('s.study_instance_uid', query.studyInstanceUids);
   among('x.series_instance_uid', query.seriesInstanceUids);
@@ -47,13 +71,51 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
   return [
     query.model === 'patientless' ? 'i.series IS NULL' : 'i.series IS NOT NULL',
     'i.is_answer',
+    ...(query.model === 'patientless' ? [] : ['s.grouped IS NULL', 'x.grouped IS NULL']),
     ...given,
     ...labels,
   ];
 }
 
-const FROM = 'instance i LEFT JOIN series x ON x.id = i.series LEFT JOIN study s ON s.id = i.study';
-const FROM_PATIENTS = 'study s JOIN series x ON x.study = s.id JOIN instance i ON i.series = x.id';
+export interface LocateOptions {
+  labelFilter?: LabelFilter;
+  /** Archives that may be asked for what we do not hold (`readArchives`). */
+  archives?: readonly ArchiveState[];
+}
+
+/** Studies of the request of which an archive has more than is known; asked on the first page, and not where all named UIDs are known. */
+async function shallowOf(
+  run: Run,
+  query: Query,
+  total: number,
+  order: readonly string[],
+  labelFilter: LabelFilter,
+): Promise<ShallowStudy[]> {
+  const { studyInstanceUids, seriesInstanceUids, sopInstanceUids, patientIds } = query;
+  const bySeriesOrStudy = patientIds ?? studyInstanceUids ?? seriesInstanceUids;
+  if (order.length === 0 || query.cursor !== undefined || bySeriesOrStudy === undefined) return [];
+  if (sopInstanceUids !== undefined && total >= new Set(uids(sopInstanceUids)).size) return [];
+  const sql = new SqlBuilder();
+  const conditions = [shown('s'), 's.grouped IS NULL'];
+  if (patientIds !== undefined) conditions.push(personsOf(query, patientIds, sql));
+  if (studyInstanceUids !== undefined)
+    conditions.push(`s.study_instance_uid = ANY(${sql.param(uids(studyInstanceUids), 'text[]')})`);
+  // a series that is not known yet may be in any of the studies; where none is named, in those where it is known
+  if (patientIds === undefined && studyInstanceUids === undefined)
+    conditions.push(
+      `s.id IN (SELECT x.study FROM series x WHERE x.series_instance_uid = ANY(${sql.param(uids(seriesInstanceUids ?? []), 'text[]')}))`,
+    );
+  const labels = labelFilter(query.principal, 's', sql);
+  if (labels !== null) conditions.push(labels);
+  const text = `SELECT s.study_instance_uid, s.person FROM study s WHERE ${conditions.join(' AND ')}`;
+  return shallowStudies(run, { text, values: sql.values }, order);
+}
+
+/** m: the series that the instance is in, x: the one that shows it. */
+const FROM =
+  'instance i LEFT JOIN series m ON m.id = i.series LEFT JOIN series x ON x.id = coalesce(m.grouped, m.id) LEFT JOIN study s ON s.id = x.study';
+const FROM_PATIENTS =
+  'study s JOIN series x ON x.study = s.id JOIN series m ON coalesce(m.grouped, m.id) = x.id JOIN instance i ON i.series = m.id';
 
 interface LocatedRow {
   uid: string;
@@ -104,9 +166,10 @@ function groupCopies(rows: CopyRow[]): Map<string, CopyV1[]> {
 export async function locate(
   runner: QueryRunner,
   request: LocateV1,
-  options: { labelFilter?: LabelFilter } = {},
+  options: LocateOptions = {},
 ): Promise<LocateReplyV1> {
   const query = LocateV1Schema.parse(request) as Query;
+  const order = query.model === 'patientless' ? [] : askingOrder(options.archives ?? []);
   const sql = new SqlBuilder();
   const where = conditionsOf(query, options.labelFilter ?? SEES_ALL, sql).join(' AND ');
   const byUid = query.model === 'patientless' || query.sopInstanceUids !== undefined;
@@ -121,7 +184,7 @@ export async function locate(
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
-      `SELECT count(*)::int AS total, count(DISTINCT s.patient)::int AS patients FROM ${from}`,
+      `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
       countValues,
     );
     const rows = await run<LocatedRow>(page, sql.values);
@@ -129,18 +192,27 @@ export async function locate(
     const copies = groupCopies(
       await run<CopyRow>(COPIES, [given.map((row) => row.uid), given.map((row) => row.wire), query.principal.site]),
     );
+    const archives = await archivesOf(
+      run,
+      given.map((row) => row.uid),
+      order,
+    );
+    const total = count?.total ?? 0;
+    const shallow = await shallowOf(run, query, total, order, options.labelFilter ?? SEES_ALL);
     const last = rows.length > query.limit ? given.at(-1) : undefined;
     return {
-      total: count?.total ?? 0,
+      total,
       patients: count?.patients ?? 0,
       instances: given.map((row) => ({
         sopInstanceUid: row.uid,
         sopClassUid: row.class,
         wireDigest: row.wire,
         copies: copies.get(row.uid + row.wire) ?? [],
+        ...(archives.has(row.uid) ? { archives: archives.get(row.uid) } : {}),
         ...(row.study === null ? {} : { studyInstanceUid: row.study }),
         ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
       })),
+      ...(shallow.length > 0 ? { shallow } : {}),
       ...(last ? { cursor: writeCursor(KIND, [last.k0, last.k1, last.k2, last.k3, last.k4]) } : {}),
     };
   });

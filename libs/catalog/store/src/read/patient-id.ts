@@ -19,5 +19,5 @@ export function issuerCondition(
   if (principal.issuer !== undefined && principal.issuer !== '')
     return `${alias}.issuer = ${sql.param(principal.issuer)}`;
   return `(${alias}.issuer = '' OR NOT EXISTS (SELECT 1 FROM patient other
-    WHERE other.patient_id = ${alias}.patient_id AND other.issuer <> ${alias}.issuer))`;
+    WHERE other.patient_id = ${alias}.patient_id AND other.issuer <> ${alias}.issuer AND other.person <> ${alias}.person AND NOT other.is_group))`;
 }

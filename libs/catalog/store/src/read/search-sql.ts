@@ -7,7 +7,7 @@ import {
   type SearchPlan,
 } from '@archipelago/catalog-model';
 import type { LabelFilter } from './access';
-import { issuerCondition } from './patient-id';
+import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
@@ -60,11 +60,16 @@ const ORDERS: Record<CatalogLevel | 'PATIENTLESS', Order> = {
 };
 
 const FROM: Record<CatalogLevel | 'PATIENTLESS', { from: string; base: string; aliases: Alias[] }> = {
-  PATIENT: { from: 'patient p', base: 'p.studies > 0', aliases: ['p'] },
-  STUDY: { from: 'study s', base: shown('s'), aliases: ['s'] },
-  SERIES: { from: 'series x JOIN study s ON s.id = x.study', base: shown('x'), aliases: ['s', 'x'] },
+  PATIENT: { from: 'patient p', base: 'p.studies > 0 AND p.grouped IS NULL', aliases: ['p'] },
+  STUDY: { from: 'study s', base: `${shown('s')} AND s.grouped IS NULL`, aliases: ['s'] },
+  SERIES: {
+    from: 'series x JOIN study s ON s.id = x.study',
+    base: `${shown('x')} AND x.grouped IS NULL`,
+    aliases: ['s', 'x'],
+  },
+  // m: the series that the instance is in, x: the one that shows it
   IMAGE: {
-    from: 'instance i JOIN series x ON x.id = i.series JOIN study s ON s.id = i.study',
+    from: 'instance i JOIN series m ON m.id = i.series JOIN series x ON x.id = coalesce(m.grouped, m.id) JOIN study s ON s.id = x.study',
     base: 'i.is_answer',
     aliases: ['s', 'x', 'i'],
   },
@@ -99,13 +104,13 @@ function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder
   const conditions = below.map((one) => predicateCondition(one, aliasOf(attributeOf(one), 'IMAGE', false), sql));
   const aliases = new Set(below.map((one) => aliasOf(attributeOf(one), 'IMAGE', false)));
   const parts: string[] = [];
-  if (level === 'PATIENT') parts.push('s.patient = p.id', shown('s'));
-  if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', shown('x'));
-  if (aliases.has('i')) parts.push('i.series = x.id', 'i.is_answer');
+  if (level === 'PATIENT') parts.push('s.person = p.person', 's.grouped IS NULL', shown('s'));
+  if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', 'x.grouped IS NULL', shown('x'));
+  if (aliases.has('i')) parts.push('coalesce(m.grouped, m.id) = x.id', 'i.series = m.id', 'i.is_answer');
   const tables = [
     ...(level === 'PATIENT' ? ['study s'] : []),
     ...(level === 'PATIENT' || level === 'STUDY' ? ['series x'] : []),
-    ...(aliases.has('i') ? ['instance i'] : []),
+    ...(aliases.has('i') ? ['series m', 'instance i'] : []),
   ];
   return `EXISTS (SELECT 1 FROM ${tables.join(', ')} WHERE ${[...parts, ...conditions].join(' AND ')})`;
 }
@@ -115,16 +120,24 @@ function conditionsOf(input: StatementInput, sql: SqlBuilder): string[] {
   const patientless = plan.model === 'patientless';
   const isBelow = (one: Predicate): boolean =>
     !patientless && levelRank(attributeOf(one).level) > levelRank(plan.level);
-  const own = plan.predicates.filter((one) => !isBelow(one));
+  // whose it is, is asked of the persons, not of the row: a person's other ids find it, too
+  const ofPerson = (one: Predicate): boolean =>
+    !patientless && (attributeOf(one).key === PATIENT_ID || attributeOf(one).key === ISSUER_OF_PATIENT_ID);
+  const own = plan.predicates.filter((one) => !isBelow(one) && !ofPerson(one));
   const conditions = own.map((one) => predicateCondition(one, aliasOf(attributeOf(one), plan.level, patientless), sql));
   const below = belowCondition(plan.level, plan.predicates.filter(isBelow), sql);
   if (below !== null) conditions.push(below);
-  const byPatientId = own.some((one) => one.kind === 'value' && one.attribute.key === '00100020');
-  const issuer =
-    byPatientId && !patientless
-      ? issuerCondition(input.principal, input.requestedIssuer, plan.level === 'PATIENT' ? 'p' : 's', sql)
-      : null;
-  if (issuer !== null) conditions.push(issuer);
+  const persons = plan.predicates.filter(ofPerson);
+  if (persons.length > 0)
+    conditions.push(
+      personCondition(
+        persons,
+        input.principal,
+        input.requestedIssuer,
+        plan.level === 'PATIENT' ? 'p.person' : 's.person',
+        sql,
+      ),
+    );
   if (patientless && input.sopClasses !== undefined)
     conditions.push(`i.sop_class_uid = ANY(${sql.param([...input.sopClasses], 'text[]')})`);
   return conditions;
@@ -133,6 +146,17 @@ function conditionsOf(input: StatementInput, sql: SqlBuilder): string[] {
 function keysetCondition(order: Order, after: readonly (string | number)[], sql: SqlBuilder): string {
   const bounds = after.map((part, i) => sql.param(part, order.casts[i]));
   return `(${order.columns.join(', ')}) ${order.descending ? '<' : '>'} (${bounds.join(', ')})`;
+}
+
+/** Whose the row is, for choosing the PatientID to show. */
+function identityColumns(alias: 'p' | 's'): string[] {
+  const linked = alias === 'p' ? 'p.is_group' : 's.linked';
+  return [
+    `${alias}.issuer AS issuer`,
+    `${alias}.patient_id AS patient_id`,
+    `${alias}.person AS person`,
+    `${linked} AS linked`,
+  ];
 }
 
 /** The statement of one page. All values are parameters; all names come from our own tables. */
@@ -158,9 +182,9 @@ export function searchStatement(input: StatementInput): SearchStatement {
     ...order.columns.map((column, i) => `${column}::text AS k${i}`),
     ...source.aliases.map((alias) => `${alias}.attributes AS kept_${alias}`),
     ...computed.map((attribute, i) => `${computedColumn(attribute.key, aliases[i] as Alias) ?? 'NULL'} AS c${i}`),
-    ...(shape === 'PATIENTLESS' ? [] : [`${shape === 'PATIENT' ? 'p' : 's'}.issuer AS issuer`]),
+    ...(shape === 'PATIENTLESS' ? [] : identityColumns(shape === 'PATIENT' ? 'p' : 's')),
   ];
-  const body = `SELECT ${columns.join(', ')} FROM ${source.from}${needsPatient ? ' JOIN patient p ON p.id = s.patient' : ''}
+  const body = `SELECT ${columns.join(', ')} FROM ${source.from}${needsPatient ? ' JOIN patient p ON p.person = s.person AND p.grouped IS NULL' : ''}
     WHERE ${conditions.join(' AND ')}`;
   const limit = sql.param(input.limit, 'int');
   const direction = order.descending ? 'DESC' : 'ASC';

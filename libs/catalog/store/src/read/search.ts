@@ -16,18 +16,25 @@ import {
 } from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
+import { noticesOf, tooDeep, type ArchiveState } from './archives';
+import { availability } from './availability';
 import { readCursor, writeCursor } from './cursor';
 import { toMatch, wantedItems } from './result';
 import type { QueryRunner } from './runner';
 import { searchStatement } from './search-sql';
+import { readIdentities, showIdentity, shownIdentity, type OwnIdentity } from './shown-identity';
 
 export interface SearchOptions {
   attributes?: AttributeSet;
   labelFilter?: LabelFilter;
+  /** What is known of the archives (`readArchives`), for saying what the answer may miss. None: there are no archives. */
+  archives?: readonly ArchiveState[];
   /** Largest page in bytes of JSON (default 256 KiB); one match is always given. */
   pageBytes?: number;
 }
 
+/** InstanceAvailability; computed where it is asked for. RetrieveAETitle is the edge's own, whoever has the bytes. */
+const AVAILABILITY = '00080056';
 export const PAGE_BYTES = 256 * 1024;
 const UNIQUE_KEYS: Record<CatalogLevel, string[]> = {
   PATIENT: ['00100020'],
@@ -44,6 +51,15 @@ function returnsOf(plan: SearchPlan, attributes: AttributeSet): QueryAttribute[]
 }
 
 type Row = Record<string, unknown>;
+
+function ownIdentity(row: Row): OwnIdentity {
+  return {
+    person: String(row['person']),
+    issuer: String(row['issuer']),
+    patientId: String(row['patient_id']),
+    linked: row['linked'] === true,
+  };
+}
 
 /**
  * Answers one page of a search. Pages follow each other by the sort key of the last match given: rows that do not
@@ -62,6 +78,7 @@ export async function search(
     return { matches: [], unsupported: plan.unsupported, malformed: plan.malformed, notices: [] };
   const returns = returnsOf(plan, attributes);
   const keys = query.keys as QueryKey[];
+  const archives = options.archives ?? [];
   const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> =>
     searchStatement({
       plan,
@@ -80,9 +97,17 @@ export async function search(
   );
   const rows = await runner.readEither<Row>({ text, values }, { text: sorted, values });
   const wanted = wantedItems(keys);
+  const given = rows.slice(0, query.limit);
+  const identities = await readIdentities(runner, [
+    ...new Set(given.filter((row) => row['linked'] === true).map((row) => String(row['person']))),
+  ]);
   const matches: DicomJson[] = [];
   let bytes = 0;
-  for (const row of rows.slice(0, query.limit)) {
+  const rowId = (row: Row): string => String(row[`k${order.columns.length - 1}`]);
+  const available = keys.some((key) => key.tag === AVAILABILITY)
+    ? await availability(runner, plan.level, plan.model === 'patientless' ? [] : given.map(rowId), archives)
+    : null;
+  for (const row of given) {
     const match = toMatch(
       {
         kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
@@ -92,6 +117,9 @@ export async function search(
       returns,
       wanted,
     );
+    const shown = plan.model === 'patientless' ? null : shownIdentity(query.principal, ownIdentity(row), identities);
+    if (shown) showIdentity(match, shown, wanted.get('00101002'));
+    if (available) match[AVAILABILITY] = { vr: 'CS', Value: [available.get(rowId(row)) ?? 'ONLINE'] };
     bytes += Buffer.byteLength(JSON.stringify(match));
     if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
     matches.push(match);
@@ -99,5 +127,11 @@ export async function search(
   const last = rows[matches.length - 1];
   const more = last !== undefined && rows.length > matches.length;
   const key = more ? order.columns.map((_, i) => String(last[`k${i}`])) : [];
-  return { matches, unsupported: plan.unsupported, notices: [], ...(more ? { cursor: writeCursor(kind, key) } : {}) };
+  const unsupported = [...new Set([...plan.unsupported, ...tooDeep(archives, plan)])];
+  return {
+    matches,
+    unsupported,
+    notices: noticesOf(archives, plan),
+    ...(more ? { cursor: writeCursor(kind, key) } : {}),
+  };
 }

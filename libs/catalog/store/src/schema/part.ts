@@ -3,10 +3,16 @@ import { CATALOG_ENTITIES } from '../entities';
 import { Catalog1763800000001 } from './0001-catalog';
 import { CatalogSearch1763870000002 } from './0002-search';
 import { CatalogArchives1764100000003 } from './0003-archives';
+import { CatalogPersons1764120000004 } from './0004-persons';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
 export const CATALOG_SCHEMA: SchemaPart = {
   name: 'catalog',
   entities: CATALOG_ENTITIES,
-  migrations: [Catalog1763800000001, CatalogSearch1763870000002, CatalogArchives1764100000003],
+  migrations: [
+    Catalog1763800000001,
+    CatalogSearch1763870000002,
+    CatalogArchives1764100000003,
+    CatalogPersons1764120000004,
+  ],
 };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { LocalIdentity, Projection } from '@archipelago/catalog-model';
 import type { PackEntry } from '@archipelago/pack';
 import type { StoredCopy } from './index-pack.types';
+import type { DeriveOptions } from './ranks';
 
 /** One entry of a pack on its way into the presentation. */
 export interface BatchEntry {
@@ -22,6 +23,7 @@ export function batchEntry(entry: PackEntry, sourceId: number, projection: Proje
 export interface Batch {
   entries: BatchEntry[];
   comparePixels(incoming: StoredCopy, stored: StoredCopy): Promise<boolean>;
+  options?: DeriveOptions;
 }
 
 /** Patients, studies and series of a batch by key, with the entries that hang below each. */

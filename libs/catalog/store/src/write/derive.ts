@@ -5,7 +5,7 @@ import {
   localIdentity,
   type AttributeSet,
 } from '@archipelago/catalog-model';
-import type { IdentityRules, KeptAttributes, LocalIdentity } from '@archipelago/catalog-model';
+import type { KeptAttributes, LocalIdentity } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import { keyBelow, keyOfPatient, sortByKey, type LevelKeys } from './batch';
 import { flagAnswerDifferences } from './derive-differences';
@@ -13,32 +13,23 @@ import { placeAnswered } from './derive-instances';
 import { byWinner, fillAll, planAnswers, type Plan, type PlanRules } from './derive-plan';
 import { readAnswers, readPatientAnswers } from './derive-read';
 import { layeredRow, layersOf, sameKept } from './layers';
-import { lockLevels, type Locked, type LockedRow } from './levels';
+import { lockLevels, touchedPatients, type Locked, type LockedRow } from './levels';
 import { updateLayers, type ChangedRow } from './merge';
+import { regroupLocked } from './regroup';
+import { ranksOf, readSources, type DeriveOptions } from './ranks';
 import { recountSums, type UpdatedStudy } from './sums';
-
-export interface DeriveOptions {
-  identity?: IdentityRules;
-  attributes?: AttributeSet;
-  /** Names of the archives, the first one's answers win. Those not named come after, by name. */
-  archives?: readonly string[];
-}
 
 export interface Derived {
   /** Studies that changed. */
   studies: UpdatedStudy[];
-  /** Ids of patients whose attributes changed, or that are new. */
+  /** Ids of patients that are new, or whose attributes or studies changed. */
   patients: string[];
   differences: number;
 }
 
 async function rulesOf(client: SqlClient, options: DeriveOptions): Promise<PlanRules & { names: Map<number, string> }> {
-  const { rows } = await client.query<{ id: number; name: string }>('SELECT id, name FROM source');
-  const order = options.archives ?? [];
-  const sorted = rows
-    .map(({ id, name }) => ({ id, name, place: order.includes(name) ? order.indexOf(name) : order.length }))
-    .sort((a, b) => a.place - b.place || (a.name < b.name ? -1 : 1));
-  const ranks = new Map(sorted.map(({ id }, rank) => [id, rank]));
+  const { rows } = await readSources(client);
+  const ranks = ranksOf(rows, options);
   const identity = options.identity ?? DEFAULT_IDENTITY_RULES;
   return {
     names: new Map(rows.map(({ id, name }) => [id, name])),
@@ -58,7 +49,7 @@ async function readKnownRows(client: SqlClient, studyUids: readonly string[]): P
     `SELECT s.study_instance_uid AS uid, p.patient_id AS "patientId", p.issuer, p.scope, x.series_instance_uid AS series
      FROM study s JOIN patient p ON p.id = s.patient
      LEFT JOIN series x ON x.study = s.id AND (x.said IS NOT NULL OR x.basis <> 'held')
-     WHERE s.study_instance_uid = ANY($1) AND (s.said IS NOT NULL OR s.basis <> 'held')`,
+     WHERE s.study_instance_uid = ANY($1) AND NOT s.is_group AND (s.said IS NOT NULL OR s.basis <> 'held')`,
     [studyUids],
   );
   return rows;
@@ -205,7 +196,16 @@ export async function deriveAnswers(
     }));
   const updated = await recountSums(client, [...series].sort(), studies);
   const differences = await flagAnswerDifferences(client, { plan, answers, locked, names: rules.names, studyUids });
-  return { studies: updated, patients: changed.patients, differences };
+  const grouped = await regroupLocked(client, locked, options);
+  return {
+    studies: [...updated, ...grouped.studies],
+    patients: touchedPatients(
+      locked,
+      changed.patients,
+      studies.map((row) => row.id),
+    ),
+    differences,
+  };
 }
 
 /** Studies of which archives have said anything. For deriving all anew. */

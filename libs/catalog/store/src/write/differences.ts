@@ -166,10 +166,10 @@ export async function clashingRows(
 
 const CLASHING_STUDIES = `
   SELECT a.id::text, a.study_instance_uid AS uid, array_agg(b.id::text ORDER BY b.id) AS others
-  FROM study a JOIN study b ON b.study_instance_uid = a.study_instance_uid AND b.id <> a.id WHERE a.id = ANY($1) GROUP BY a.id`;
+  FROM study a JOIN study b ON b.study_instance_uid = a.study_instance_uid AND b.id <> a.id AND NOT b.is_group WHERE a.id = ANY($1) GROUP BY a.id`;
 const CLASHING_SERIES = `
   SELECT a.id::text, a.series_instance_uid AS uid, array_agg(b.id::text ORDER BY b.id) AS others
-  FROM series a JOIN series b ON b.series_instance_uid = a.series_instance_uid AND b.id <> a.id WHERE a.id = ANY($1) GROUP BY a.id`;
+  FROM series a JOIN series b ON b.series_instance_uid = a.series_instance_uid AND b.id <> a.id AND NOT b.is_group WHERE a.id = ANY($1) GROUP BY a.id`;
 
 async function clashes(
   client: SqlClient,

@@ -21,6 +21,7 @@ const NOTHING: IndexPackResult = {
   studies: [],
   answers: 0,
   updated: [],
+  patients: [],
   parseSeconds: 0,
 };
 
@@ -110,9 +111,10 @@ export async function indexPack(client: SqlClient, input: IndexPackInput): Promi
   const entries = all.filter((one) => !held.has(one));
   // of both kinds in one go, for the order of locks
   const locked = answers.length > 0 ? await lockAnswers(client, answers, all) : [];
-  const { verdicts, differences, studies, updated } = await present(client, {
+  const { verdicts, differences, studies, updated, patients } = await present(client, {
     entries,
     comparePixels: (a, b) => input.comparePixels(a, b),
+    options: input,
   });
   const derived = answers.length > 0 ? await presentAnswers(client, pack, input, answers, locked) : null;
   await client.query("UPDATE pack SET indexed_order = nextval('pack_indexed_order') WHERE id = $1", [pack]);
@@ -140,6 +142,7 @@ export async function indexPack(client: SqlClient, input: IndexPackInput): Promi
     studies,
     answers: input.index.entries.length - objects.length,
     updated: latestRevisions([...updated, ...(derived?.studies ?? [])]),
+    patients: [...new Set([...patients, ...(derived?.patients ?? [])])],
     parseSeconds,
   };
 }

@@ -66,6 +66,8 @@ export interface IndexPackResult {
   answers: number;
   /** All studies of which something changed, by answers of archives too. */
   updated: { studyId: string; revision: number }[];
+  /** Ids of patients (local identities) that are new, or whose attributes or studies changed. */
+  patients: string[];
   /** Time that reading and projecting the headers took; what else `indexPack` took is SQL and pixels. */
   parseSeconds: number;
 }

@@ -12,7 +12,15 @@ export interface LockedSeries extends LockedRow {
   said: SeriesSaid | null;
   instances: number;
 }
+export interface LockedPatient extends LockedRow {
+  person: string;
+  /** Row that shows the person, where it has several identities. */
+  grouped: string | null;
+}
 export interface LockedStudy extends LockedRow {
+  uid: string;
+  person: string;
+  linked: boolean;
   patient: string;
   said: StudySaid | null;
   series: number;
@@ -20,7 +28,7 @@ export interface LockedStudy extends LockedRow {
   revision: number;
 }
 export interface Locked {
-  patients: Map<string, LockedRow>;
+  patients: Map<string, LockedPatient>;
   studies: Map<string, LockedStudy>;
   series: Map<string, LockedSeries>;
 }
@@ -59,18 +67,18 @@ type Numbered<R> = R & { n: number };
 const layers = (alias: string): string =>
   `${alias}.id::text, ${alias}.attributes, ${alias}.basis, ${alias}.held_attributes AS held, ${alias}.archive_attributes AS archive`;
 
-async function lockPatients(client: SqlClient, keys: LevelKeys): Promise<Map<string, LockedRow>> {
+async function lockPatients(client: SqlClient, keys: LevelKeys): Promise<Map<string, LockedPatient>> {
   const identities = [...keys.patients.values()];
   const values = [identities.map((i) => i.patientId), identities.map((i) => i.issuer), identities.map((i) => i.scope)];
   const { rows: inserted } = await client.query<{ id: string }>(
-    `INSERT INTO patient (patient_id, issuer, scope)
-     SELECT k.patient_id, k.issuer, k.scope
+    `INSERT INTO patient (patient_id, issuer, scope, person)
+     SELECT k.patient_id, k.issuer, k.scope, super_id(k.issuer, k.patient_id, k.scope)
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(patient_id, issuer, scope, n) ORDER BY k.n
      ON CONFLICT DO NOTHING RETURNING id`,
     values,
   );
-  const { rows } = await client.query<Numbered<LockedRow>>(
-    `SELECT k.n::int, ${layers('p')}
+  const { rows } = await client.query<Numbered<LockedPatient>>(
+    `SELECT k.n::int, ${layers('p')}, p.person, p.grouped::text
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k(patient_id, issuer, scope, n)
      JOIN patient p ON p.patient_id = k.patient_id AND p.issuer = k.issuer AND p.scope = k.scope
      ORDER BY k.n FOR UPDATE OF p`,
@@ -82,7 +90,7 @@ async function lockPatients(client: SqlClient, keys: LevelKeys): Promise<Map<str
 async function lockStudyRows(
   client: SqlClient,
   keys: LevelKeys,
-  patients: Map<string, LockedRow>,
+  patients: Map<string, LockedPatient>,
 ): Promise<Map<string, LockedStudy>> {
   const studies = [...keys.studies.values()];
   const identities = studies.map((one) => need(keys.patients, one.above));
@@ -93,14 +101,15 @@ async function lockStudyRows(
     identities.map((identity) => identity.issuer),
   ];
   const { rows: inserted } = await client.query<{ id: string }>(
-    `INSERT INTO study (study_instance_uid, patient, patient_id, issuer)
-     SELECT k.uid, k.patient, k.patient_id, k.issuer
+    `INSERT INTO study (study_instance_uid, patient, patient_id, issuer, person)
+     SELECT k.uid, k.patient, k.patient_id, k.issuer, p.person
      FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY k(uid, patient, patient_id, issuer, n)
+     JOIN patient p ON p.id = k.patient
      ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id`,
     values,
   );
   const { rows } = await client.query<Numbered<LockedStudy>>(
-    `SELECT k.n::int, ${layers('s')}, s.said, s.patient::text, s.series, s.instances, s.revision::int
+    `SELECT k.n::int, ${layers('s')}, s.said, s.person, s.linked, s.study_instance_uid AS uid, s.patient::text, s.series, s.instances, s.revision::int
      FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY k(uid, patient, n)
      JOIN study s ON s.study_instance_uid = k.uid AND s.patient = k.patient
      ORDER BY k.n FOR UPDATE OF s`,
@@ -148,4 +157,17 @@ export async function lockLevels(client: SqlClient, keys: LevelKeys): Promise<Lo
   const studies = await lockStudyRows(client, keys, patients);
   const series = await lockSeriesRows(client, keys, studies);
   return { patients, studies, series };
+}
+
+/** Ids of patients that are new, that are among the changed, or of which a study is new or among the changed. */
+export function touchedPatients(
+  { patients, studies }: Locked,
+  changed: readonly string[],
+  changedStudies: readonly string[],
+): string[] {
+  const ids = new Set(changed);
+  const touched = new Set(changedStudies);
+  for (const row of patients.values()) if (row.inserted) ids.add(row.id);
+  for (const row of studies.values()) if (row.inserted || touched.has(row.id)) ids.add(row.patient);
+  return [...ids].sort();
 }

@@ -140,13 +140,14 @@ function mergeRow(
   return speaking.length > 0 && !sameKept(merged, before) ? merged : null;
 }
 
-/** Brings what the new instances say into the rows that they hang below. */
+/** Brings what the new instances say into the rows that they hang below; returns the ids of those that changed. */
 export async function mergeAttributes(
   client: SqlClient,
   keyed: Keyed,
   locked: Locked,
   verdicts: readonly Verdict[],
-): Promise<void> {
+): Promise<{ patients: string[]; studies: string[] }> {
+  const ids: Record<Level, string[]> = { patient: [], study: [], series: [] };
   const byEntry = new Map(verdicts.map((verdict) => [verdict.one, verdict]));
   const levels = [
     ['patient', keyed.patients, locked.patients],
@@ -161,5 +162,7 @@ export async function mergeAttributes(
       if (row && held) changed.push([row.id, layeredRow({ held, archive: layersOf(row).archive })]);
     }
     await updateLayers(client, level, changed);
+    ids[level] = changed.map(([id]) => id);
   }
+  return { patients: ids.patient, studies: ids.study };
 }

@@ -9,8 +9,9 @@ import {
 } from './differences';
 import type { IndexedStudy } from './index-pack.types';
 import { placeInstances, type Verdict } from './instances';
-import { lockLevels, lockStudies, type Locked } from './levels';
+import { lockLevels, lockStudies, touchedPatients, type Locked } from './levels';
 import { mergeAttributes } from './merge';
+import { regroupLocked } from './regroup';
 import { updateSums, type UpdatedStudy } from './sums';
 
 export interface Presented {
@@ -19,6 +20,8 @@ export interface Presented {
   studies: IndexedStudy[];
   /** All studies of which something changed: the above, and those that lost an answer. */
   updated: UpdatedStudy[];
+  /** Ids of patients that are new, or whose attributes or studies changed. */
+  patients: string[];
 }
 
 function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly Verdict[]): IndexedStudy[] {
@@ -61,7 +64,7 @@ export async function present(client: SqlClient, batch: Batch): Promise<Presente
   const keyed = keyBatch(batch.entries);
   const locked = await lockLevels(client, levelKeys(keyed));
   const verdicts = await placeInstances(client, locked, batch);
-  await mergeAttributes(client, keyed, locked, verdicts);
+  const merged = await mergeAttributes(client, keyed, locked, verdicts);
   const updated = await updateSums(client, locked, verdicts);
   const differences = await flagDifferences(client, [
     ...contentDifferences(verdicts, locked),
@@ -69,5 +72,12 @@ export async function present(client: SqlClient, batch: Batch): Promise<Presente
     ...demographicDifferences(batch.entries, locked),
     ...(await identityDifferences(client, batch.entries, locked)),
   ]);
-  return { verdicts, differences, studies: summarise(updated, locked, verdicts), updated };
+  const grouped = await regroupLocked(client, locked, batch.options ?? {});
+  return {
+    verdicts,
+    differences,
+    studies: summarise(updated, locked, verdicts),
+    updated: [...updated, ...grouped.studies],
+    patients: touchedPatients(locked, merged.patients, merged.studies),
+  };
 }

@@ -53,7 +53,7 @@ export const SUM_STUDIES = `
           UNION SELECT c COLLATE "C" FROM jsonb_array_elements_text(s.said -> 'classes') c ORDER BY 1) AS classes
   FROM study s LEFT JOIN series x ON x.study = s.id AND ${shown('x')} WHERE s.id = ANY($1) GROUP BY s.id`;
 
-const UPDATE_STUDIES = `
+export const UPDATE_STUDIES = `
   UPDATE study t SET series = k.series, instances = k.instances, bytes = k.bytes, modalities = k.modalities, sop_classes = k.classes,
     revision = t.revision + 1, changed_at = now(), changed_xid = pg_current_xact_id()
   FROM (${SUM_STUDIES}) k WHERE t.id = k.id

@@ -1,7 +1,8 @@
 import type { SourceVanishedV1 } from '@archipelago/contracts';
 import type { SqlClient } from '@archipelago/platform-storage';
-import { deriveAnswers, type Derived, type DeriveOptions } from './derive';
+import { deriveAnswers, type Derived } from './derive';
 import { lockStudies } from './levels';
+import type { DeriveOptions } from './ranks';
 
 type Level = SourceVanishedV1['level'];
 
