@@ -1,17 +1,58 @@
+import { BLOCK_ALIGN } from './format';
+
 /** Size of the blocks that received bytes are gathered in: also the piece that is hashed at once. */
 export const BLOCK_BYTES = 64 * 1024;
+
+/** So many blocks are cut out of one piece of memory. */
+const SLAB_BLOCKS = 12;
+
+let addressOf: ((bytes: Buffer) => bigint) | null | undefined;
+
+/** Where the bytes lie in memory; null where koffi cannot be loaded. */
+function loadAddressOf(): ((bytes: Buffer) => bigint) | null {
+  try {
+    // Loaded here, so that those who only read packs do not need it.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    const koffi = require('koffi') as { address(bytes: Buffer): bigint };
+    return (bytes) => koffi.address(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether blocks begin at multiples of BLOCK_ALIGN in memory, as direct writes ask for. */
+export function canAlign(): boolean {
+  if (addressOf === undefined) addressOf = loadAddressOf();
+  return addressOf !== null;
+}
+
+/** Memory that begins at a multiple of BLOCK_ALIGN (where that can be known). */
+function allocate(bytes: number): Buffer {
+  const memory = Buffer.allocUnsafeSlow(bytes + BLOCK_ALIGN);
+  const behind = canAlign() ? Number(addressOf!(memory) % BigInt(BLOCK_ALIGN)) : 0;
+  const start = (BLOCK_ALIGN - behind) % BLOCK_ALIGN;
+  return memory.subarray(start, start + bytes);
+}
 
 /** Keeps some blocks for the next object, so that the garbage collector does not see every image. */
 export class BlockPool {
   private readonly free: Buffer[] = [];
 
-  constructor(private readonly keep = 64) {}
+  constructor(private readonly keep = 96) {}
 
   take(): Buffer {
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    return this.free.pop() ?? this.more();
   }
 
   give(block: Buffer): void {
     if (this.free.length < this.keep) this.free.push(block);
+  }
+
+  private more(): Buffer {
+    const slab = allocate(SLAB_BLOCKS * BLOCK_BYTES);
+    for (let at = BLOCK_BYTES; at < slab.length; at += BLOCK_BYTES) {
+      this.free.push(slab.subarray(at, at + BLOCK_BYTES));
+    }
+    return slab.subarray(0, BLOCK_BYTES);
   }
 }

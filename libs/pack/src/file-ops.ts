@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 
 export interface FileOps {
-  open(path: string, flags: string, mode?: number): Promise<number>;
+  open(path: string, flags: string | number, mode?: number): Promise<number>;
   close(fd: number): Promise<void>;
   /** Writes all of the buffers at the position; short writes are continued. */
   writeAll(fd: number, buffers: Buffer[], position: number): Promise<void>;

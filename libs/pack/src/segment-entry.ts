@@ -1,12 +1,13 @@
 import type { HeaderResult } from '@archipelago/dicom-encoding';
 import { compressHeader } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry } from './api';
+import { BLOCK_BYTES } from './block-pool';
 import { decodeEntryJson, encodeEntryJson } from './entry-json';
 import { EntryStream } from './entry-stream';
 import { SegmentPoisonedError, SpoolUsageError } from './errors';
 import { LIMITS, TRAILER_FIXED, encodeTrailer, sha256 } from './format';
 import type { Segment } from './segment';
-import { FileSource, pieces } from './source';
+import { FileSource } from './source';
 
 /** One object on its way into a segment. */
 export class SegmentEntry implements EntryWriter {
@@ -164,15 +165,18 @@ interface Described {
   wireDigest: Buffer;
 }
 
+/** Through a block, for pieces that are read elsewhere lie at no multiple of BLOCK_ALIGN in memory. */
 async function copyRange(from: Segment, to: Segment, start: number, end: number, at: number): Promise<void> {
+  const { ops, pool } = to.home;
   const source = await FileSource.open(from.path);
+  const block = pool.take();
   try {
-    let position = at;
-    for await (const piece of pieces(source, start, end)) {
-      await to.home.ops.writeAll(to.fd, [piece], position);
-      position += piece.length;
+    for (let position = start; position < end; position += BLOCK_BYTES) {
+      const piece = await source.read(position, Math.min(end, position + BLOCK_BYTES));
+      await ops.writeAll(to.fd, [block.subarray(0, piece.copy(block))], at + position - start);
     }
   } finally {
+    pool.give(block);
     await source.close();
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writePart10Meta } from '@archipelago/dicom-encoding';
@@ -7,7 +8,7 @@ import type { BlockPool } from './block-pool';
 import { packHash } from './digest';
 import { SegmentPoisonedError, SpoolFullError, SpoolUsageError } from './errors';
 import { isNoSpace, type FileOps } from './file-ops';
-import { LIMITS, NONCE_BYTES, encodeSegmentRecord, type SegmentRecord } from './format';
+import { LIMITS, NONCE_BYTES, aligned, encodeSegmentRecord, paddingAfter, type SegmentRecord } from './format';
 import { buildTail } from './seal';
 import { SegmentEntry } from './segment-entry';
 import { FileSource } from './source';
@@ -21,6 +22,8 @@ export interface SegmentHome {
   readonly pool: BlockPool;
   readonly space: SpaceGuard;
   readonly group: SyncGroup;
+  /** Objects are written past the page cache (O_DIRECT). */
+  readonly direct: boolean;
   readonly openDir: string;
   readonly sealedDir: string;
   /** The directories themselves, to be synced through the group. */
@@ -37,6 +40,8 @@ export interface SegmentHome {
 /** Header blocks are kept in memory until the seal up to this many bytes in all; beyond it they are read from the trailers. */
 const KEEP_HEADER_BYTES = 2 * 1024 * 1024;
 
+const NEW_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
+
 /** An append-only file that one association writes its objects to. The file is made when the first object begins. */
 export class Segment implements SegmentWriter, SyncTarget {
   readonly packId: string = randomUUID();
@@ -50,7 +55,7 @@ export class Segment implements SegmentWriter, SyncTarget {
   private readonly headers: Buffer[] = [];
   private headerBytes = 0;
   private readonly chain: Hash = packHash();
-  /** End of the last trailer written, and of the last one known to be on disk. */
+  /** Where the block of the last trailer written ends, and of the last one known to be on disk. */
   private end = 0;
   private durableEnd = 0;
   private current: SegmentEntry | null = null;
@@ -121,17 +126,23 @@ export class Segment implements SegmentWriter, SyncTarget {
       createdAt: new Date().toISOString(),
     };
     const bytes = encodeSegmentRecord(record);
+    const end = aligned(bytes.length);
+    const block = home.pool.take();
+    bytes.copy(block);
+    block.fill(0, bytes.length, end);
     try {
-      this.fd = await home.ops.open(this.path, 'wx+');
-      await home.ops.writeAll(this.fd, [bytes], 0);
+      this.fd = await home.ops.open(this.path, home.direct ? NEW_FILE | constants.O_DIRECT : NEW_FILE);
+      await home.ops.writeAll(this.fd, [block.subarray(0, end)], 0);
     } catch (error) {
       this.poison(error as Error);
       throw this.translate(error as Error);
+    } finally {
+      home.pool.give(block);
     }
     this.record = { ...record, bytes: bytes.length };
-    this.chain.update(bytes);
-    this.end = bytes.length;
-    this.durableEnd = bytes.length;
+    this.chain.update(bytes).update(paddingAfter(bytes.length));
+    this.end = end;
+    this.durableEnd = end;
     this.created = home.group.sync(home.openDirTarget);
     this.created.catch((error: Error) => this.poison(error));
   }
@@ -145,8 +156,9 @@ export class Segment implements SegmentWriter, SyncTarget {
     this.list.push(entry);
     this.headerBytes += header.length;
     if (this.headerBytes <= KEEP_HEADER_BYTES) this.headers.push(header);
-    this.chain.update(meta).update(wireDigest).update(trailer);
-    this.end = entry.offset + entry.length + trailer.length;
+    const end = entry.offset + entry.length + trailer.length;
+    this.chain.update(meta).update(wireDigest).update(trailer).update(paddingAfter(end));
+    this.end = aligned(end);
     this.current = null;
     this.touch();
   }
@@ -233,6 +245,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     const { home, end, list } = this;
     const headers = this.headers.length === list.length ? this.headers : await this.readHeaders();
     const tail = await buildTail({ record: this.record!, entries: list, headers, end, chain: this.chain });
+    if (home.direct) await this.reopenBuffered();
     await home.ops.writeAll(this.fd, tail.buffers, end);
     await this.makeDurable();
     await this.close();
@@ -251,6 +264,13 @@ export class Segment implements SegmentWriter, SyncTarget {
     };
     home.sealed(pack);
     return pack;
+  }
+
+  /** For the tail, which fills no whole block; ingest reads it from the page cache next. All before it is on disk. */
+  private async reopenBuffered(): Promise<void> {
+    await this.home.ops.close(this.fd);
+    this.fd = -1;
+    this.fd = await this.home.ops.open(this.path, 'r+');
   }
 
   /** From the trailers, which hold the same bytes: a few short reads of what is in the page cache. */

@@ -4,6 +4,7 @@ import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { SealedPack } from './api';
 import { BlockPool } from './block-pool';
+import { takesDirectWrites } from './direct-writes';
 import { SpoolFullError, SpoolUsageError } from './errors';
 import { syncDirectory, systemFileOps, type FileOps } from './file-ops';
 import { isPackId } from './format';
@@ -19,6 +20,8 @@ export interface SpoolOptions extends SpaceOptions {
   dir: string;
   /** Written into every segment. */
   site: string;
+  /** Write objects past the page cache (O_DIRECT); default: where the file system takes it. */
+  direct?: boolean;
   /** For tests that make the disk fail. */
   ops?: FileOps;
   group?: SyncGroup;
@@ -69,6 +72,8 @@ export class Spool {
     readonly edgeId: string,
     private readonly space: SpaceGuard,
     private readonly group: SyncGroup,
+    /** Objects are written past the page cache. */
+    readonly direct: boolean,
   ) {
     const dir = resolve(options.dir);
     this.openDir = join(dir, 'open');
@@ -90,7 +95,8 @@ export class Spool {
     try {
       const edgeId = await readIdentity(dir);
       const space = new SpaceGuard(dir, options);
-      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup());
+      const direct = options.direct ?? (await takesDirectWrites(join(dir, 'open')));
+      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup(), direct);
       await spool.shelf.load();
       spool.quarantined = (await readdir(spool.quarantineDir)).length;
       return spool;
@@ -108,6 +114,7 @@ export class Spool {
       pool: new BlockPool(),
       space: this.space,
       group: this.group,
+      direct: this.direct,
       openDir: this.openDir,
       sealedDir: this.sealedDir,
       openDirTarget,
