@@ -26,9 +26,9 @@ export function canAlign(): boolean {
   return addressOf !== null;
 }
 
-/** Memory that begins at a multiple of BLOCK_ALIGN (where that can be known). */
+/** Memory, shared with the disk threads, that begins at a multiple of BLOCK_ALIGN (where that can be known). */
 function allocate(bytes: number): Buffer {
-  const memory = Buffer.allocUnsafeSlow(bytes + BLOCK_ALIGN);
+  const memory = Buffer.from(new SharedArrayBuffer(bytes + BLOCK_ALIGN));
   const behind = canAlign() ? Number(addressOf!(memory) % BigInt(BLOCK_ALIGN)) : 0;
   const start = (BLOCK_ALIGN - behind) % BLOCK_ALIGN;
   return memory.subarray(start, start + bytes);

@@ -86,18 +86,24 @@ export class EntryStream {
   /**
    * Writes what is left, the trailer behind it and zeros up to the end of the block; all of them are in the file when it
    * resolves. wireDigest() must have been asked for.
+   * @param sync bring it to disk as well, if that can be done in one go
+   * @returns whether all that was written is on disk already; if not, a sync must follow
+   * @throws SyncFailedError
    */
-  async finish(trailer: Buffer): Promise<void> {
+  async finish(trailer: Buffer, sync: boolean): Promise<boolean> {
     await this.settle();
     const rest = this.take(trailer);
-    if (this.gathered === FLUSH_BYTES) {
+    if (this.gathered === FLUSH_BYTES && rest.length > 0) {
       this.flush();
       await this.drain(rest);
       await this.settle();
     }
     this.pad();
-    if (this.gathered > 0) this.flush();
+    const writeAndSync = sync ? this.home.ops.writeAndSync : undefined;
+    const synced = this.gathered > 0 && writeAndSync !== undefined;
+    if (this.gathered > 0) this.flush(writeAndSync);
     await this.settle();
+    return synced;
   }
 
   /** Waits for the write that is under way, whatever becomes of it, and gives the blocks back. */
@@ -158,18 +164,18 @@ export class EntryStream {
     this.fill = end;
   }
 
-  private flush(): void {
+  private flush(write = this.home.ops.writeAll): void {
     const at = this.base + this.bytes - this.gathered;
     const { blocks } = this;
     const buffers = this.unwritten();
     this.blocks = [];
     this.fill = BLOCK_BYTES;
     this.gathered = 0;
-    this.start(buffers, at, blocks);
+    this.start(buffers, at, blocks, write);
   }
 
-  private start(buffers: Buffer[], at: number, blocks: Buffer[]): void {
-    const work = this.store(buffers, at).finally(() => {
+  private start(buffers: Buffer[], at: number, blocks: Buffer[], write: FileOps['writeAll']): void {
+    const work = this.store(buffers, at, write).finally(() => {
       for (const block of blocks) this.home.pool.give(block);
     });
     // Kept as failure as well, so that a rejection nobody waits for yet is not lost and does not end the process.
@@ -177,9 +183,9 @@ export class EntryStream {
     this.inflight = work;
   }
 
-  private async store(buffers: Buffer[], at: number): Promise<void> {
+  private async store(buffers: Buffer[], at: number, write: FileOps['writeAll']): Promise<void> {
     await this.home.space.checkGrowth();
-    await this.home.ops.writeAll(this.fd, buffers, at);
+    await write(this.fd, buffers, at);
     this.home.space.written(buffers.reduce((sum, b) => sum + b.length, 0));
   }
 

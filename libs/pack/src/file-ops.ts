@@ -7,18 +7,23 @@ export interface FileOps {
   /** Writes all of the buffers at the position; short writes are continued. */
   writeAll(fd: number, buffers: Buffer[], position: number): Promise<void>;
   truncate(fd: number, length: number): Promise<void>;
+  /**
+   * Writes all of the buffers at the position and syncs the file (fdatasync) in one go. Without it that is a writeAll and
+   * a sync of the group. @throws SyncFailedError when the sync failed
+   */
+  writeAndSync?(fd: number, buffers: Buffer[], position: number): Promise<void>;
 }
 
 /** @returns what is left to write after `written` bytes of the buffers went out */
-function remaining(buffers: Buffer[], written: number): Buffer[] {
+export function remaining<Bytes extends Uint8Array>(buffers: readonly Bytes[], written: number): Bytes[] {
   let skip = written;
-  const rest: Buffer[] = [];
+  const rest: Bytes[] = [];
   for (const buffer of buffers) {
     if (skip >= buffer.length) {
       skip -= buffer.length;
       continue;
     }
-    rest.push(skip === 0 ? buffer : buffer.subarray(skip));
+    rest.push(skip === 0 ? buffer : (buffer.subarray(skip) as Bytes));
     skip = 0;
   }
   return rest;

@@ -56,14 +56,15 @@ export class SegmentEntry implements EntryWriter {
       throw error;
     }
     const { entry, trailer, compressed, wireDigest } = described;
+    let synced: boolean;
     try {
-      await this.stream.finish(trailer);
+      synced = await this.stream.finish(trailer, segment.durable);
     } catch (error) {
       return this.giveUp(error as Error);
     }
     this.state = 'ended';
     segment.entryWritten(entry, this.meta, wireDigest, trailer, compressed);
-    if (segment.durable) await segment.makeDurable();
+    if (segment.durable) await segment.makeDurable(synced);
     return entry;
   }
 

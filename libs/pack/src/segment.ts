@@ -6,6 +6,7 @@ import { writePart10Meta } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry, SealedPack, SegmentWriter } from './api';
 import type { BlockPool } from './block-pool';
 import { packHash } from './digest';
+import { SyncFailedError } from './disk-threads';
 import { SegmentPoisonedError, SpoolFullError, SpoolUsageError } from './errors';
 import { isNoSpace, type FileOps } from './file-ops';
 import { LIMITS, NONCE_BYTES, aligned, encodeSegmentRecord, paddingAfter, type SegmentRecord } from './format';
@@ -163,12 +164,15 @@ export class Segment implements SegmentWriter, SyncTarget {
     this.touch();
   }
 
-  /** Resolves when everything written so far is on disk under a name that is on disk. @throws SegmentPoisonedError */
-  async makeDurable(): Promise<void> {
+  /**
+   * Resolves when everything written so far is on disk under a name that is on disk. @throws SegmentPoisonedError
+   * @param synced the bytes are on disk already
+   */
+  async makeDurable(synced = false): Promise<void> {
     const { end } = this;
     try {
       if (this.poisoned) throw this.poisoned;
-      await Promise.all([this.created, this.home.group.sync(this)]);
+      await Promise.all([this.created, synced ? undefined : this.home.group.sync(this)]);
     } catch (error) {
       this.poison(error as Error);
     }
@@ -201,7 +205,7 @@ export class Segment implements SegmentWriter, SyncTarget {
   /** What to throw for a failed file call: full is for the sender to hear, anything else ends this segment. */
   translate(error: Error): Error {
     if (error instanceof SpoolFullError || error instanceof SpoolUsageError) return error;
-    if (isNoSpace(error)) {
+    if (!(error instanceof SyncFailedError) && isNoSpace(error)) {
       this.home.space.noteFull();
       return new SpoolFullError('the disk is full', { cause: error });
     }

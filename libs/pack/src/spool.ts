@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import type { SealedPack } from './api';
 import { BlockPool } from './block-pool';
 import { takesDirectWrites } from './direct-writes';
+import { DiskThreads } from './disk-threads';
 import { SpoolFullError, SpoolUsageError } from './errors';
 import { syncDirectory, systemFileOps, type FileOps } from './file-ops';
 import { isPackId } from './format';
@@ -74,6 +75,7 @@ export class Spool {
     private readonly group: SyncGroup,
     /** Objects are written past the page cache. */
     readonly direct: boolean,
+    private readonly threads: DiskThreads | null,
   ) {
     const dir = resolve(options.dir);
     this.openDir = join(dir, 'open');
@@ -92,15 +94,19 @@ export class Spool {
       await mkdir(join(dir, name), { recursive: true, mode: 0o750 });
     }
     const lock = FileLock.acquire(join(dir, 'lock'));
+    let threads: DiskThreads | null = null;
     try {
       const edgeId = await readIdentity(dir);
       const space = new SpaceGuard(dir, options);
       const direct = options.direct ?? (await takesDirectWrites(join(dir, 'open')));
-      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup(), direct);
+      // Tests that make calls fail want to see each of them.
+      if (!options.ops && !options.group) threads = new DiskThreads();
+      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup(), direct, threads);
       await spool.shelf.load();
       spool.quarantined = (await readdir(spool.quarantineDir)).length;
       return spool;
     } catch (error) {
+      await threads?.close();
       lock.release();
       throw error;
     }
@@ -108,9 +114,11 @@ export class Spool {
 
   private makeHome(): SegmentHome {
     const [openDirTarget, sealedDirTarget] = this.targets as [SyncTarget, SyncTarget];
+    const { threads } = this;
+    const writeAndSync: FileOps['writeAndSync'] = (...write) => threads!.writeAndSync(...write);
     return {
       edgeId: this.edgeId,
-      ops: this.options.ops ?? systemFileOps,
+      ops: this.options.ops ?? (threads ? { ...systemFileOps, writeAndSync } : systemFileOps),
       pool: new BlockPool(),
       space: this.space,
       group: this.group,
@@ -250,8 +258,8 @@ export class Spool {
       quarantined: this.quarantined,
       freeBytes: await this.space.freeBytes(),
       full: this.space.full,
-      syncCalls: this.group.calls,
-      syncRequests: this.group.requests,
+      syncCalls: this.group.calls + (this.threads?.calls ?? 0),
+      syncRequests: this.group.requests + (this.threads?.calls ?? 0),
     };
   }
 
@@ -264,6 +272,7 @@ export class Spool {
         if (!segment.busy) await segment.seal();
       }
     } finally {
+      await this.threads?.close();
       for (const target of this.targets) closeSync(target.fd);
       this.lock.release();
     }
