@@ -36,7 +36,14 @@ interface Made {
 /** An unsealed segment with three small objects, as a crash would leave it. */
 async function makeSegment(sizes = [40, 0, 90]): Promise<Made> {
   const segment = spool.openSegment();
-  const made: Made = { packId: segment.packId, bytes: Buffer.alloc(0), entries: [], datasets: [], trailerEnds: [], ends: [] };
+  const made: Made = {
+    packId: segment.packId,
+    bytes: Buffer.alloc(0),
+    entries: [],
+    datasets: [],
+    trailerEnds: [],
+    ends: [],
+  };
   for (const [i, size] of sizes.entries()) {
     const dataset = bytesOf(size, i + 1);
     const entry = await store(segment, i, dataset);
@@ -71,6 +78,9 @@ async function recoverBytes(packId: string, bytes: Buffer) {
 test('cut at every byte position: all objects whose trailer is whole come back, nothing else', async () => {
   const made = await makeSegment();
   for (let length = 0; length <= made.bytes.length; length += 1) {
+    // Padding is the same everywhere: some of it will do.
+    const inPadding = made.trailerEnds.some((end, i) => length > end && length < made.ends[i]!);
+    if (inPadding && length % STRIDE !== 0) continue;
     const whole = made.trailerEnds.filter((end) => end <= length).length;
     if (length >= made.entries[0]!.offset) {
       const scan = await scanSegment(new BufferSource(made.bytes.subarray(0, length)));

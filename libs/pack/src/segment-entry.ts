@@ -2,7 +2,7 @@ import type { HeaderResult } from '@archipelago/dicom-encoding';
 import { compressHeader } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry } from './api';
 import { BLOCK_BYTES } from './block-pool';
-import { decodeEntryJson, encodeEntryJson } from './entry-json';
+import { encodeEntryJson } from './entry-json';
 import { EntryStream } from './entry-stream';
 import { SegmentPoisonedError, SpoolUsageError } from './errors';
 import { LIMITS, TRAILER_FIXED, encodeTrailer, sha256 } from './format';
@@ -99,9 +99,7 @@ export class SegmentEntry implements EntryWriter {
     const compressed = compressHeader(header.header);
     const said: EntryContext = { ...context, warnings: [...context.warnings, ...header.warnings, ...warnings] };
     const { leftOut, pixel } = header;
-    const entryJson = encodeEntryJson(said, { leftOut, pixel });
-    // What readers of the format would refuse must not be acknowledged: nobody could index the pack.
-    decodeEntryJson(entryJson, datasetLength);
+    const entryJson = encodeEntryJson(said, { leftOut, pixel }, datasetLength);
     if (
       entryJson.length > LIMITS.entryJsonBytes ||
       compressed.length > LIMITS.headerBytes ||
