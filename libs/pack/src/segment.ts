@@ -90,6 +90,11 @@ export class Segment implements SegmentWriter, SyncTarget {
     return this.end;
   }
 
+  /** Past the page cache; but what is fetched for others is read again while it comes in, and is not synced. */
+  private get direct(): boolean {
+    return this.home.direct && this.durable;
+  }
+
   touch(): void {
     this.lastActivity = Date.now();
   }
@@ -132,7 +137,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     bytes.copy(block);
     block.fill(0, bytes.length, end);
     try {
-      this.fd = await home.ops.open(this.path, home.direct ? NEW_FILE | constants.O_DIRECT : NEW_FILE);
+      this.fd = await home.ops.open(this.path, this.direct ? NEW_FILE | constants.O_DIRECT : NEW_FILE);
       await home.ops.writeAll(this.fd, [block.subarray(0, end)], 0);
     } catch (error) {
       this.poison(error as Error);
@@ -249,7 +254,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     const { home, end, list } = this;
     const headers = this.headers.length === list.length ? this.headers : await this.readHeaders();
     const tail = await buildTail({ record: this.record!, entries: list, headers, end, chain: this.chain });
-    if (home.direct) await this.reopenBuffered();
+    if (this.direct) await this.reopenBuffered();
     await home.ops.writeAll(this.fd, tail.buffers, end);
     await this.makeDurable();
     await this.close();
