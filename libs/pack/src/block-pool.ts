@@ -8,7 +8,7 @@ const SLAB_BLOCKS = 12;
 
 let addressOf: ((bytes: Buffer) => bigint) | null | undefined;
 
-/** Where the bytes lie in memory; null where koffi cannot be loaded. */
+/** koffi's look-up of an address; null where koffi cannot be loaded. */
 function loadAddressOf(): ((bytes: Buffer) => bigint) | null {
   try {
     // Loaded here, so that those who only read packs do not need it.
@@ -20,17 +20,29 @@ function loadAddressOf(): ((bytes: Buffer) => bigint) | null {
   }
 }
 
-/** Whether blocks begin at multiples of BLOCK_ALIGN in memory, as direct writes ask for. */
-export function canAlign(): boolean {
+/** Whether it is known where blocks lie in memory: they begin at multiples of BLOCK_ALIGN then. */
+export function addressesAreKnown(): boolean {
   if (addressOf === undefined) addressOf = loadAddressOf();
   return addressOf !== null;
 }
 
-/** Memory, shared with the disk threads, that begins at a multiple of BLOCK_ALIGN (where that can be known). */
+/** Addresses of the memory that blocks are cut out of. It is never moved. */
+const slabs = new WeakMap<ArrayBufferLike, number>();
+
+/** Where the bytes of a block (or a part of one) lie in this process. @throws RangeError when they are in no block */
+export function addressIn(block: Buffer): number {
+  const slab = slabs.get(block.buffer);
+  if (slab === undefined) throw new RangeError('the bytes are in no block');
+  return slab + block.byteOffset;
+}
+
+/** Memory that begins at a multiple of BLOCK_ALIGN (where that can be known). */
 function allocate(bytes: number): Buffer {
-  const memory = Buffer.from(new SharedArrayBuffer(bytes + BLOCK_ALIGN));
-  const behind = canAlign() ? Number(addressOf!(memory) % BigInt(BLOCK_ALIGN)) : 0;
-  const start = (BLOCK_ALIGN - behind) % BLOCK_ALIGN;
+  const memory = Buffer.allocUnsafeSlow(bytes + BLOCK_ALIGN);
+  if (!addressesAreKnown()) return memory.subarray(0, bytes);
+  const address = Number(addressOf!(memory));
+  slabs.set(memory.buffer, address - memory.byteOffset);
+  const start = (BLOCK_ALIGN - (address % BLOCK_ALIGN)) % BLOCK_ALIGN;
   return memory.subarray(start, start + bytes);
 }
 

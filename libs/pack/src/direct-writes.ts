@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { BlockPool, canAlign } from './block-pool';
+import { BlockPool, addressesAreKnown } from './block-pool';
 import { BLOCK_ALIGN } from './format';
 
 /**
@@ -10,7 +10,7 @@ import { BLOCK_ALIGN } from './format';
  * systems, those in memory and disks with larger sectors may refuse; then everything goes through the page cache.
  */
 export async function takesDirectWrites(dir: string): Promise<boolean> {
-  if (constants.O_DIRECT === undefined || !canAlign()) return false;
+  if (constants.O_DIRECT === undefined || !addressesAreKnown()) return false;
   const path = join(dir, `${randomUUID()}.probe`);
   let handle: FileHandle | undefined;
   try {

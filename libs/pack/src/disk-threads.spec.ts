@@ -10,7 +10,7 @@ const pool = new BlockPool();
 
 beforeEach(() => {
   tmp = temporaryDir();
-  threads = new DiskThreads(2);
+  threads = DiskThreads.open(2)!;
 });
 afterEach(async () => {
   await threads.close();
@@ -48,6 +48,7 @@ test('a write that fails keeps its code, a sync that fails is told apart, and th
   await expect(failed).rejects.toMatchObject({ code: 'EINVAL' });
   const good = openSync(join(tmp.dir, 'good'), 'wx+');
   await threads.writeAndSync(good, piece, 0);
+  expect(() => threads.writeAndSync(good, [Buffer.from('elsewhere')], 0)).toThrow(RangeError);
   for (const fd of [readOnly, noSync, full, good]) closeSync(fd);
 });
 

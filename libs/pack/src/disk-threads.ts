@@ -1,19 +1,22 @@
 import { extname, join } from 'node:path';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { addressIn, addressesAreKnown } from './block-pool';
+import { libraryWith } from './c-library';
 
 /** What a thread is started with. */
 export interface DiskThreadData {
   port: MessagePort;
   /** Raised by one and notified with every request. */
   signal: SharedArrayBuffer;
+  /** Name of the C library. */
+  library: string;
 }
 
 export interface DiskRequest {
   id: number;
   fd: number;
   position: number;
-  memory: SharedArrayBuffer[];
-  /** Index into `memory`, offset and length in turn. */
+  /** Address and length in turn: memory of this process, which DiskThreads holds until the reply. */
   pieces: number[];
 }
 
@@ -37,6 +40,8 @@ export class SyncFailedError extends Error {
 }
 
 interface Waiter {
+  /** Held, so that their memory is not given back while a thread reads it. */
+  buffers: readonly Buffer[];
   resolve(): void;
   reject(error: Error): void;
 }
@@ -56,7 +61,9 @@ const MOST_THREADS = 4;
  * it are two errands; each wakes a thread and the event loop again, which costs more than writing the bytes of an image.
  * Here they are one. A second thread and more are started when all are busy.
  *
- * The bytes must lie in shared memory (BlockPool); they may not be changed until the promise settles.
+ * The bytes must lie in blocks (BlockPool); they may not be changed until the promise settles. The threads are told
+ * addresses and call pwritev(2) of the C library: memory that is shared the JavaScript way (SharedArrayBuffer) is copied
+ * to at less than half the speed.
  */
 export class DiskThreads {
   private readonly threads: Thread[] = [];
@@ -66,8 +73,17 @@ export class DiskThreads {
   calls = 0;
 
   /** Starts the first thread, so that the first object need not wait for it. */
-  constructor(private readonly most = MOST_THREADS) {
+  private constructor(
+    private readonly library: string,
+    private readonly most: number,
+  ) {
     this.start();
+  }
+
+  /** Null where memory cannot be named to a thread: not on Linux, or koffi cannot be loaded. */
+  static open(most = MOST_THREADS): DiskThreads | null {
+    const library = process.platform === 'linux' && addressesAreKnown() ? libraryWith('pwritev') : null;
+    return library === null ? null : new DiskThreads(library, most);
   }
 
   /**
@@ -76,22 +92,16 @@ export class DiskThreads {
    */
   writeAndSync(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
     if (this.closed) return Promise.reject(new Error('the threads are closed'));
-    const thread = this.choose();
-    const memory: SharedArrayBuffer[] = [];
     const pieces: number[] = [];
-    for (const buffer of buffers) {
-      const shared = buffer.buffer as unknown as SharedArrayBuffer;
-      let index = memory.indexOf(shared);
-      if (index < 0) index = memory.push(shared) - 1;
-      pieces.push(index, buffer.byteOffset, buffer.length);
-    }
+    for (const buffer of buffers) pieces.push(addressIn(buffer), buffer.length);
+    const thread = this.choose();
     const id = this.nextId++;
     this.calls += 1;
     return new Promise((resolve, reject) => {
-      thread.waiting.set(id, { resolve, reject });
+      thread.waiting.set(id, { buffers, resolve, reject });
       // A reply is awaited: the process must not end before it.
       if (thread.waiting.size === 1) thread.port.ref();
-      thread.port.postMessage({ id, fd, position, memory, pieces } satisfies DiskRequest);
+      thread.port.postMessage({ id, fd, position, pieces } satisfies DiskRequest);
       Atomics.add(thread.bell, 0, 1);
       Atomics.notify(thread.bell, 0);
     });
@@ -113,7 +123,7 @@ export class DiskThreads {
   private start(): Thread {
     const { port1, port2 } = new MessageChannel();
     const signal = new SharedArrayBuffer(4);
-    const workerData: DiskThreadData = { port: port2, signal };
+    const workerData: DiskThreadData = { port: port2, signal, library: this.library };
     const worker = spawn(workerData);
     const thread: Thread = { worker, port: port1, bell: new Int32Array(signal), waiting: new Map() };
     port1.on('message', (reply: DiskReply) => this.settle(thread, reply));

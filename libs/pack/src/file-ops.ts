@@ -15,15 +15,15 @@ export interface FileOps {
 }
 
 /** @returns what is left to write after `written` bytes of the buffers went out */
-export function remaining<Bytes extends Uint8Array>(buffers: readonly Bytes[], written: number): Bytes[] {
+function remaining(buffers: Buffer[], written: number): Buffer[] {
   let skip = written;
-  const rest: Bytes[] = [];
+  const rest: Buffer[] = [];
   for (const buffer of buffers) {
     if (skip >= buffer.length) {
       skip -= buffer.length;
       continue;
     }
-    rest.push(skip === 0 ? buffer : (buffer.subarray(skip) as Bytes));
+    rest.push(skip === 0 ? buffer : buffer.subarray(skip));
     skip = 0;
   }
   return rest;

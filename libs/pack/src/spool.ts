@@ -100,7 +100,7 @@ export class Spool {
       const space = new SpaceGuard(dir, options);
       const direct = options.direct ?? (await takesDirectWrites(join(dir, 'open')));
       // Tests that make calls fail want to see each of them.
-      if (!options.ops && !options.group) threads = new DiskThreads();
+      if (!options.ops && !options.group) threads = DiskThreads.open();
       const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup(), direct, threads);
       await spool.shelf.load();
       spool.quarantined = (await readdir(spool.quarantineDir)).length;
