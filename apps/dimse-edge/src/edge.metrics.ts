@@ -93,7 +93,7 @@ export class EdgeMetrics {
       spoolFull: registry.gauge({ name: 'archipelago_edge_spool_full', help: '1 while C-STORE is answered A700.' }),
       syncs: registry.gauge({
         name: 'archipelago_edge_syncs',
-        help: 'fdatasync and fsync calls made, and requests they served (group commit).',
+        help: 'fdatasync and fsync calls of the spool, and requests they served.',
         labelNames: ['what'],
       }),
       queue: registry.gauge({

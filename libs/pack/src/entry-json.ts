@@ -146,14 +146,23 @@ function decodeTables(v: Json, datasetLength: number): Tables {
   };
 }
 
-/** The trailer's JSON. */
-export function encodeEntryJson(context: EntryContext, tables: Tables): Buffer {
-  return Buffer.from(JSON.stringify({ ...encodeContext(context), ...encodeTables(tables) }), 'utf8');
+/**
+ * The trailer's JSON. What readers of the format would refuse must not be acknowledged, for nobody could index the pack:
+ * it is checked as they do.
+ * @throws PackFormatError
+ */
+export function encodeEntryJson(context: EntryContext, tables: Tables, datasetLength: number): Buffer {
+  const value = { ...encodeContext(context), ...encodeTables(tables) };
+  decodeEntry(value, datasetLength);
+  return Buffer.from(JSON.stringify(value), 'utf8');
 }
 
 /** @throws PackFormatError */
 export function decodeEntryJson(json: Buffer, datasetLength: number): EntryContext & Tables {
-  const value = parseObject(json, 'entry');
+  return decodeEntry(parseObject(json, 'entry'), datasetLength);
+}
+
+function decodeEntry(value: Json, datasetLength: number): EntryContext & Tables {
   const context = decodeContext(value);
   return { ...context, ...decodeTables(value, tableBound(context, datasetLength)) };
 }

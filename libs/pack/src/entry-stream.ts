@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BLOCK_BYTES, type BlockPool } from './block-pool';
 import type { FileOps } from './file-ops';
+import { aligned } from './format';
 import type { SpaceGuard } from './space';
 
 /**
@@ -17,14 +18,18 @@ export interface StreamHome {
 
 /**
  * The bytes of one object on their way to the segment. Chunks are copied into blocks, so the caller may reuse them at
- * once; 768 KiB are hashed and written while the next 768 KiB come in, and only when both are full must the caller wait.
- * So an object of any size needs 1.5 MiB at most, and a slow one with little in it one block.
+ * once. A block is hashed when it is full: its bytes are in the processor's cache then, and little is left to hash when
+ * the last byte has come. 768 KiB are written while the next 768 KiB come in, and only when both are full must the caller
+ * wait. So an object of any size needs 1.5 MiB at most, and a slow one with little in it one block.
+ *
+ * Every write begins and ends at a multiple of BLOCK_ALIGN, in memory and in the file, as O_DIRECT asks for.
  */
 export class EntryStream {
   private blocks: Buffer[] = [];
   private fill = BLOCK_BYTES;
   private gathered = 0;
   private hashed = 0;
+  private digest: Buffer | null = null;
   private inflight: Promise<void> | null = null;
   private failure: Error | null = null;
   private readonly hash = createHash('sha256');
@@ -71,19 +76,34 @@ export class EntryStream {
 
   /** SHA-256 of the dataset. No write may follow. */
   wireDigest(): Buffer {
-    for (const piece of this.unwritten()) this.hashPiece(piece);
-    return this.hash.digest();
+    if (!this.digest) {
+      if (this.fill < BLOCK_BYTES) this.hashPiece(this.blocks[this.blocks.length - 1]!.subarray(0, this.fill));
+      this.digest = this.hash.digest();
+    }
+    return this.digest;
   }
 
-  /** Writes what is left and the trailer behind it; the bytes of both are in the file when it resolves. */
-  async finish(trailer: Buffer): Promise<void> {
+  /**
+   * Writes what is left, the trailer behind it and zeros up to the end of the block; all of them are in the file when it
+   * resolves. wireDigest() must have been asked for.
+   * @param sync bring it to disk as well, if that can be done in one go
+   * @returns whether all that was written is on disk already; if not, a sync must follow
+   * @throws SyncFailedError
+   */
+  async finish(trailer: Buffer, sync: boolean): Promise<boolean> {
     await this.settle();
-    const buffers = this.unwritten();
-    const at = this.base + this.bytes - this.gathered;
-    this.start([...buffers, trailer], at, this.blocks);
-    this.blocks = [];
-    this.gathered = 0;
+    const rest = this.take(trailer);
+    if (this.gathered === FLUSH_BYTES && rest.length > 0) {
+      this.flush();
+      await this.drain(rest);
+      await this.settle();
+    }
+    this.pad();
+    const writeAndSync = sync ? this.home.ops.writeAndSync : undefined;
+    const synced = this.gathered > 0 && writeAndSync !== undefined;
+    if (this.gathered > 0) this.flush(writeAndSync);
     await this.settle();
+    return synced;
   }
 
   /** Waits for the write that is under way, whatever becomes of it, and gives the blocks back. */
@@ -118,6 +138,7 @@ export class EntryStream {
       at += copied;
       this.fill += copied;
       this.gathered += copied;
+      if (this.fill === BLOCK_BYTES && !this.digest) this.hashPiece(this.blocks[this.blocks.length - 1]!);
     }
     this.bytes += at;
     return at === chunk.length ? EMPTY : chunk.subarray(at);
@@ -133,20 +154,28 @@ export class EntryStream {
     if (skip < piece.length) this.hash.update(skip === 0 ? piece : piece.subarray(skip));
   }
 
-  private flush(): void {
+  /** Zeros up to the next multiple of BLOCK_ALIGN. */
+  private pad(): void {
+    if (this.fill === BLOCK_BYTES) return;
+    const end = aligned(this.fill);
+    this.blocks[this.blocks.length - 1]!.fill(0, this.fill, end);
+    this.gathered += end - this.fill;
+    this.bytes += end - this.fill;
+    this.fill = end;
+  }
+
+  private flush(write = this.home.ops.writeAll): void {
     const at = this.base + this.bytes - this.gathered;
-    const blocks = this.blocks;
+    const { blocks } = this;
     const buffers = this.unwritten();
     this.blocks = [];
     this.fill = BLOCK_BYTES;
     this.gathered = 0;
-    this.start(buffers, at, blocks);
-    // Hashing in this thread while the thread pool writes.
-    for (const piece of buffers) this.hashPiece(piece);
+    this.start(buffers, at, blocks, write);
   }
 
-  private start(buffers: Buffer[], at: number, blocks: Buffer[]): void {
-    const work = this.store(buffers, at).finally(() => {
+  private start(buffers: Buffer[], at: number, blocks: Buffer[], write: FileOps['writeAll']): void {
+    const work = this.store(buffers, at, write).finally(() => {
       for (const block of blocks) this.home.pool.give(block);
     });
     // Kept as failure as well, so that a rejection nobody waits for yet is not lost and does not end the process.
@@ -154,9 +183,9 @@ export class EntryStream {
     this.inflight = work;
   }
 
-  private async store(buffers: Buffer[], at: number): Promise<void> {
+  private async store(buffers: Buffer[], at: number, write: FileOps['writeAll']): Promise<void> {
     await this.home.space.checkGrowth();
-    await this.home.ops.writeAll(this.fd, buffers, at);
+    await write(this.fd, buffers, at);
     this.home.space.written(buffers.reduce((sum, b) => sum + b.length, 0));
   }
 

@@ -2,11 +2,16 @@
 import * as fs from 'node:fs';
 
 export interface FileOps {
-  open(path: string, flags: string, mode?: number): Promise<number>;
+  open(path: string, flags: string | number, mode?: number): Promise<number>;
   close(fd: number): Promise<void>;
   /** Writes all of the buffers at the position; short writes are continued. */
   writeAll(fd: number, buffers: Buffer[], position: number): Promise<void>;
   truncate(fd: number, length: number): Promise<void>;
+  /**
+   * Writes all of the buffers at the position and syncs the file (fdatasync) in one go. Without it that is a writeAll and
+   * a sync of the group. @throws SyncFailedError when the sync failed
+   */
+  writeAndSync?(fd: number, buffers: Buffer[], position: number): Promise<void>;
 }
 
 /** @returns what is left to write after `written` bytes of the buffers went out */

@@ -10,6 +10,28 @@ const SEGMENT_MAGIC = Buffer.from('ARCHSEG\x01', 'latin1');
 const TRAILER_MAGIC = Buffer.from('ARCHTRL\x01', 'latin1');
 const FOOTER_MAGIC = Buffer.from('ARCHEND\x01', 'latin1');
 
+/**
+ * Entries begin at multiples of this, with zeros in between: what a write that goes past the page cache (O_DIRECT) asks
+ * for, and no page of one object is written again for the next.
+ */
+export const BLOCK_ALIGN = 4096;
+
+/** The next multiple of BLOCK_ALIGN. */
+export function aligned(offset: number): number {
+  return Math.ceil(offset / BLOCK_ALIGN) * BLOCK_ALIGN;
+}
+
+const ZEROS = Buffer.alloc(BLOCK_ALIGN);
+
+/** The zeros between `end` and the next multiple of BLOCK_ALIGN. */
+export function paddingAfter(end: number): Buffer {
+  return ZEROS.subarray(0, aligned(end) - end);
+}
+
+export function isZero(bytes: Buffer): boolean {
+  return bytes.equals(ZEROS.subarray(0, bytes.length));
+}
+
 export const NONCE_BYTES = 16;
 export const CHECKSUM_BYTES = 32;
 const SEGMENT_FIXED = 36;
@@ -67,7 +89,7 @@ export interface SegmentRecord {
   site: string;
   /** ISO 8601 UTC. */
   createdAt: string;
-  /** Length of the record: where the first entry begins. */
+  /** Length of the record; the first entry begins at the next multiple of BLOCK_ALIGN. */
   bytes: number;
 }
 

@@ -1,27 +1,20 @@
 import { closeSync, openSync } from 'node:fs';
+import { C_LIBRARIES, cFunction } from './c-library';
 import { SpoolLockedError } from './errors';
 
 /** From <sys/file.h>; the same on Linux, macOS and the BSDs. */
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const C_LIBRARIES: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
-  linux: ['libc.so.6', 'libc.so', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'],
-  darwin: ['libSystem.B.dylib'],
-};
-
 type Flock = (fd: number, operation: number) => number;
 let cached: Flock | undefined;
 
 /** Node has no file locks of its own: flock(2) of the C library, called through koffi. */
 function flock(): Flock {
   if (cached) return cached;
-  // Loaded here, so that those who only read packs do not need it.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const koffi = require('koffi') as { load(name: string): { func(signature: string): unknown } };
   let failure: unknown;
   for (const name of C_LIBRARIES[process.platform] ?? []) {
     try {
-      cached = koffi.load(name).func('int flock(int fd, int operation)') as Flock;
+      cached = cFunction(name, 'int flock(int fd, int operation)') as Flock;
       return cached;
     } catch (error) {
       failure = error;

@@ -10,9 +10,11 @@ import {
   FOOTER_BYTES,
   LIMITS,
   TRAILER_FIXED,
+  aligned,
   decodeFooter,
   decodeSegmentRecord,
   decodeTrailer,
+  isZero,
   trailerLength,
 } from './format';
 import type { Footer } from './format';
@@ -157,14 +159,15 @@ export class PackReader {
     const { size } = this.source;
     const record = decodeSegmentRecord(await this.source.read(0, Math.min(size, LIMITS.segmentRecordBytes)));
     if (record.packId !== this.index.packId) throw new PackFormatError('the record names another pack');
-    let at = record.bytes;
+    let at = await this.padded(record.bytes);
     for (const entry of this.index.entries) {
       if (entry.offset !== at) throw new PackFormatError('bytes between entries');
       const start = entry.offset + entry.length;
       const fixed = await this.source.read(start, Math.min(size, start + TRAILER_FIXED));
-      at = start + trailerLength(fixed);
-      if (at > this.tail.footer.tailOffset) throw new PackFormatError('a trailer runs into the tail');
-      const trailer = decodeTrailer(await this.source.read(start, at));
+      const end = start + trailerLength(fixed);
+      if (aligned(end) > this.tail.footer.tailOffset) throw new PackFormatError('a trailer runs into the tail');
+      const trailer = decodeTrailer(await this.source.read(start, end));
+      at = await this.padded(end);
       const said = decodeEntryJson(trailer.entryJson, trailer.datasetLength);
       if (
         !trailer.nonce.equals(record.nonce) ||
@@ -179,6 +182,15 @@ export class PackReader {
       }
     }
     if (at !== this.tail.footer.tailOffset) throw new PackFormatError('bytes between entries and tail');
+  }
+
+  /** @returns where the next entry begins behind what ends at `end`. @throws PackFormatError when other than zeros lie between */
+  private async padded(end: number): Promise<number> {
+    const next = aligned(end);
+    if (next > this.source.size || !isZero(await this.source.read(end, next))) {
+      throw new PackFormatError('bytes between entries');
+    }
+    return next;
   }
 }
 

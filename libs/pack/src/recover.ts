@@ -84,7 +84,7 @@ async function sealInPlace(
     outcome: 'sealed',
     pack,
     entries: scan.entries.length,
-    cutBytes: scan.size - scan.end,
+    cutBytes: Math.max(0, scan.size - scan.end),
     brokenEntries: scan.broken.length,
     quarantined,
   };

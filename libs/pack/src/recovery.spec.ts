@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PackEntry } from './api';
-import { encodeTrailer, sha256 } from './format';
+import { BLOCK_ALIGN, CHECKSUM_BYTES, encodeTrailer, sha256 } from './format';
 import { PackReader } from './reader';
 import { scanSegment } from './scan';
 import { BufferSource } from './source';
@@ -28,16 +28,27 @@ interface Made {
   bytes: Buffer;
   entries: PackEntry[];
   datasets: Buffer[];
+  /** Where the trailers end, and the blocks that they end in. */
+  trailerEnds: number[];
   ends: number[];
 }
 
 /** An unsealed segment with three small objects, as a crash would leave it. */
 async function makeSegment(sizes = [40, 0, 90]): Promise<Made> {
   const segment = spool.openSegment();
-  const made: Made = { packId: segment.packId, bytes: Buffer.alloc(0), entries: [], datasets: [], ends: [] };
+  const made: Made = {
+    packId: segment.packId,
+    bytes: Buffer.alloc(0),
+    entries: [],
+    datasets: [],
+    trailerEnds: [],
+    ends: [],
+  };
   for (const [i, size] of sizes.entries()) {
     const dataset = bytesOf(size, i + 1);
-    made.entries.push(await store(segment, i, dataset));
+    const entry = await store(segment, i, dataset);
+    made.entries.push(entry);
+    made.trailerEnds.push(entry.headerOffset + entry.headerLength + CHECKSUM_BYTES);
     made.datasets.push(dataset);
     made.ends.push(segment.bytes);
   }
@@ -67,14 +78,18 @@ async function recoverBytes(packId: string, bytes: Buffer) {
 test('cut at every byte position: all objects whose trailer is whole come back, nothing else', async () => {
   const made = await makeSegment();
   for (let length = 0; length <= made.bytes.length; length += 1) {
-    const whole = made.ends.filter((end) => end <= length).length;
+    // Padding is the same everywhere: some of it will do.
+    const inPadding = made.trailerEnds.some((end, i) => length > end && length < made.ends[i]!);
+    if (inPadding && length % STRIDE !== 0) continue;
+    const whole = made.trailerEnds.filter((end) => end <= length).length;
     if (length >= made.entries[0]!.offset) {
       const scan = await scanSegment(new BufferSource(made.bytes.subarray(0, length)));
       expect([scan.entries.length, scan.contiguous]).toEqual([whole, true]);
       expect(scan.end).toBe(whole === 0 ? made.entries[0]!.offset : made.ends[whole - 1]);
     }
     // The whole way through the disk for some of them: each costs four syncs.
-    if (length % STRIDE !== 0 && !made.ends.includes(length)) continue;
+    const atBorder = made.ends.includes(length) || made.trailerEnds.includes(length);
+    if (length % STRIDE !== 0 && !atBorder) continue;
     const { done, stored } = await recoverBytes(made.packId, made.bytes.subarray(0, length));
     if (whole > 0) expect(done.outcome).toBe('sealed');
     expect(stored).toHaveLength(whole);
@@ -99,32 +114,46 @@ test('a crash while sealing: cut at every byte of the tail, every object comes b
 
 test('a flipped byte anywhere: never a wrong byte, never a silent loss', async () => {
   const made = await makeSegment();
+  const recordEnd = made.bytes.readUInt32LE(12);
+  const good = made.datasets.map((d) => d.toString('hex'));
   for (let at = 0; at < made.bytes.length; at += 1) {
     const bytes = Buffer.from(made.bytes);
     bytes[at]! ^= 0x41;
-    const hitByScan = made.ends.findIndex((end) => at < end);
-    if (at >= made.entries[0]!.offset) {
+    const hit = made.entries.findIndex((entry, i) => at >= entry.offset && at < made.trailerEnds[i]!);
+    const padding = at >= recordEnd && hit < 0;
+    // Padding is the same everywhere: some of it will do.
+    if (padding && at % STRIDE !== 0) continue;
+    if (at >= recordEnd) {
       const scan = await scanSegment(new BufferSource(bytes));
-      const uids = [0, 1, 2].filter((i) => i !== hitByScan).map((i) => made.entries[i]!.sopInstanceUid);
+      const uids = [0, 1, 2].filter((i) => i !== hit).map((i) => made.entries[i]!.sopInstanceUid);
       expect(scan.entries.map((e) => e.entry.sopInstanceUid)).toEqual(uids);
     }
     if (at % STRIDE !== 0) continue;
     const { done, stored } = await recoverBytes(made.packId, bytes);
-    const good = made.datasets.map((d) => d.toString('hex'));
     for (const dataset of stored) expect(good).toContain(dataset.toString('hex'));
-    if (at < made.entries[0]!.offset) {
+    if (at < recordEnd) {
       expect(done.outcome).toBe('quarantined');
       continue;
     }
     // Exactly the object around the flipped byte is gone; the others are there, and the file is kept aside.
-    const hit = made.ends.findIndex((end) => at < end);
     expect(stored.map((d) => d.toString('hex'))).toEqual(good.filter((_, i) => i !== hit));
-    const markAt = made.entries[hit]!.offset + made.entries[hit]!.length;
-    const markGone = at >= markAt && at < markAt + 24;
+    if (padding) expect(done.outcome).toBe('salvaged');
+    const markAt = padding ? 0 : made.entries[hit]!.offset + made.entries[hit]!.length;
+    const markGone = !padding && at >= markAt && at < markAt + 24;
     if (hit < 2 || !markGone) expect(done.quarantined).toBeDefined();
     if (hit < 2 || !markGone) expect(done.brokenEntries).toBeGreaterThan(0);
   }
 }, 120_000);
+
+test('every object begins at a multiple of the block, and nothing but zeros lies before it', async () => {
+  const made = await makeSegment([1, 4000, 70_000]);
+  made.entries.forEach((entry, i) => {
+    expect(entry.offset % BLOCK_ALIGN).toBe(0);
+    const from = i === 0 ? made.bytes.readUInt32LE(12) : made.trailerEnds[i - 1]!;
+    expect(entry.offset - from).toBeLessThan(BLOCK_ALIGN);
+    expect(made.bytes.subarray(from, entry.offset).every((byte) => byte === 0)).toBe(true);
+  });
+});
 
 test('bytes inside an object that look like a trailer are not taken for one', async () => {
   const forged = (nonce: Buffer, entryOffset: number): Buffer =>

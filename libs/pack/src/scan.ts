@@ -4,7 +4,17 @@ import type { PackEntry } from './api';
 import { packHash } from './digest';
 import { decodeEntryJson } from './entry-json';
 import { PackFormatError } from './errors';
-import { LIMITS, TRAILER_FIXED, decodeSegmentRecord, decodeTrailer, trailerLength, trailerMark } from './format';
+import {
+  LIMITS,
+  TRAILER_FIXED,
+  aligned,
+  decodeSegmentRecord,
+  decodeTrailer,
+  isZero,
+  paddingAfter,
+  trailerLength,
+  trailerMark,
+} from './format';
 import type { SegmentRecord, Trailer } from './format';
 import { PIECE, pieces, type PackSource } from './source';
 
@@ -12,6 +22,7 @@ export interface FoundEntry {
   entry: PackEntry;
   /** Compressed header block. */
   header: Buffer;
+  /** Where the trailer ends; the next entry begins at the next multiple of BLOCK_ALIGN. */
   trailerEnd: number;
   meta: Buffer;
   wireDigest: Buffer;
@@ -28,9 +39,9 @@ export interface ScanResult {
    * looks; before a whole entry it is damage.
    */
   broken: number[];
-  /** True when whole entries follow each other from the record on without bytes between them. */
+  /** True when whole entries follow each other from the record on with nothing but zeros to the next block between them. */
   contiguous: boolean;
-  /** End of the last whole entry's trailer (of the record when there is none). */
+  /** Where the last whole entry's block ends (the record's when there is none): the file may be shorter. */
   end: number;
   size: number;
 }
@@ -41,20 +52,25 @@ export async function scanSegment(source: PackSource): Promise<ScanResult> {
   const record = decodeSegmentRecord(first);
   const entries: FoundEntry[] = [];
   const broken: number[] = [];
-  let end = record.bytes;
-  let contiguous = true;
+  let end = aligned(record.bytes);
+  let contiguous = await isPadding(source, record.bytes);
   for await (const at of findMarks(source, trailerMark(record.nonce), record.bytes)) {
     const found = await readEntry(source, record, at, end);
     if (!found) {
       broken.push(at);
       continue;
     }
-    if (found.entry.offset !== end) contiguous = false;
+    if (found.entry.offset !== end || !(await isPadding(source, found.trailerEnd))) contiguous = false;
     found.entry.ordinal = entries.length;
     entries.push(found);
-    end = found.trailerEnd;
+    end = aligned(found.trailerEnd);
   }
   return { record, recordBytes: first.subarray(0, record.bytes), entries, broken, contiguous, end, size: source.size };
+}
+
+/** Whether zeros follow up to the next block, as far as the file goes. */
+async function isPadding(source: PackSource, from: number): Promise<boolean> {
+  return isZero(await source.read(from, Math.min(source.size, aligned(from))));
 }
 
 /** True when any segment's trailer mark is in the file: something may have been acknowledged. */
@@ -131,9 +147,11 @@ function places(t: Trailer): Places {
   };
 }
 
-/** The pack hash up to the end of the last trailer, as the writer would have it. */
+/** The pack hash up to the end of the last entry's block, as the writer would have it. */
 export function chainOf(scan: ScanResult): Hash {
-  const chain = packHash().update(scan.recordBytes);
-  for (const { meta, wireDigest, trailer } of scan.entries) chain.update(meta).update(wireDigest).update(trailer);
+  const chain = packHash().update(scan.recordBytes).update(paddingAfter(scan.recordBytes.length));
+  for (const { meta, wireDigest, trailer, trailerEnd } of scan.entries) {
+    chain.update(meta).update(wireDigest).update(trailer).update(paddingAfter(trailerEnd));
+  }
   return chain;
 }

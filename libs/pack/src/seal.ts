@@ -16,7 +16,7 @@ export interface TailInput {
   entries: readonly PackEntry[];
   /** Compressed header blocks in the order of entries. */
   headers: readonly Buffer[];
-  /** End of the last trailer. */
+  /** Where the last entry's block ends. */
   end: number;
   /** Pack hash fed with everything up to `end`. */
   chain: Hash;

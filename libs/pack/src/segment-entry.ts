@@ -1,12 +1,13 @@
 import type { HeaderResult } from '@archipelago/dicom-encoding';
 import { compressHeader } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry } from './api';
-import { decodeEntryJson, encodeEntryJson } from './entry-json';
+import { BLOCK_BYTES } from './block-pool';
+import { encodeEntryJson } from './entry-json';
 import { EntryStream } from './entry-stream';
 import { SegmentPoisonedError, SpoolUsageError } from './errors';
 import { LIMITS, TRAILER_FIXED, encodeTrailer, sha256 } from './format';
 import type { Segment } from './segment';
-import { FileSource, pieces } from './source';
+import { FileSource } from './source';
 
 /** One object on its way into a segment. */
 export class SegmentEntry implements EntryWriter {
@@ -55,14 +56,15 @@ export class SegmentEntry implements EntryWriter {
       throw error;
     }
     const { entry, trailer, compressed, wireDigest } = described;
+    let synced: boolean;
     try {
-      await this.stream.finish(trailer);
+      synced = await this.stream.finish(trailer, segment.durable);
     } catch (error) {
       return this.giveUp(error as Error);
     }
     this.state = 'ended';
     segment.entryWritten(entry, this.meta, wireDigest, trailer, compressed);
-    if (segment.durable) await segment.makeDurable();
+    if (segment.durable) await segment.makeDurable(synced);
     return entry;
   }
 
@@ -97,9 +99,7 @@ export class SegmentEntry implements EntryWriter {
     const compressed = compressHeader(header.header);
     const said: EntryContext = { ...context, warnings: [...context.warnings, ...header.warnings, ...warnings] };
     const { leftOut, pixel } = header;
-    const entryJson = encodeEntryJson(said, { leftOut, pixel });
-    // What readers of the format would refuse must not be acknowledged: nobody could index the pack.
-    decodeEntryJson(entryJson, datasetLength);
+    const entryJson = encodeEntryJson(said, { leftOut, pixel }, datasetLength);
     if (
       entryJson.length > LIMITS.entryJsonBytes ||
       compressed.length > LIMITS.headerBytes ||
@@ -164,15 +164,18 @@ interface Described {
   wireDigest: Buffer;
 }
 
+/** Through a block, for pieces that are read elsewhere lie at no multiple of BLOCK_ALIGN in memory. */
 async function copyRange(from: Segment, to: Segment, start: number, end: number, at: number): Promise<void> {
+  const { ops, pool } = to.home;
   const source = await FileSource.open(from.path);
+  const block = pool.take();
   try {
-    let position = at;
-    for await (const piece of pieces(source, start, end)) {
-      await to.home.ops.writeAll(to.fd, [piece], position);
-      position += piece.length;
+    for (let position = start; position < end; position += BLOCK_BYTES) {
+      const piece = await source.read(position, Math.min(end, position + BLOCK_BYTES));
+      await ops.writeAll(to.fd, [block.subarray(0, piece.copy(block))], at + position - start);
     }
   } finally {
+    pool.give(block);
     await source.close();
   }
 }

@@ -1,13 +1,15 @@
 import { randomBytes, randomUUID, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writePart10Meta } from '@archipelago/dicom-encoding';
 import type { EntryContext, EntryWriter, PackEntry, SealedPack, SegmentWriter } from './api';
 import type { BlockPool } from './block-pool';
 import { packHash } from './digest';
+import { SyncFailedError } from './disk-threads';
 import { SegmentPoisonedError, SpoolFullError, SpoolUsageError } from './errors';
 import { isNoSpace, type FileOps } from './file-ops';
-import { LIMITS, NONCE_BYTES, encodeSegmentRecord, type SegmentRecord } from './format';
+import { LIMITS, NONCE_BYTES, aligned, encodeSegmentRecord, paddingAfter, type SegmentRecord } from './format';
 import { buildTail } from './seal';
 import { SegmentEntry } from './segment-entry';
 import { FileSource } from './source';
@@ -21,6 +23,8 @@ export interface SegmentHome {
   readonly pool: BlockPool;
   readonly space: SpaceGuard;
   readonly group: SyncGroup;
+  /** Objects are written past the page cache (O_DIRECT). */
+  readonly direct: boolean;
   readonly openDir: string;
   readonly sealedDir: string;
   /** The directories themselves, to be synced through the group. */
@@ -37,6 +41,8 @@ export interface SegmentHome {
 /** Header blocks are kept in memory until the seal up to this many bytes in all; beyond it they are read from the trailers. */
 const KEEP_HEADER_BYTES = 2 * 1024 * 1024;
 
+const NEW_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
+
 /** An append-only file that one association writes its objects to. The file is made when the first object begins. */
 export class Segment implements SegmentWriter, SyncTarget {
   readonly packId: string = randomUUID();
@@ -50,7 +56,7 @@ export class Segment implements SegmentWriter, SyncTarget {
   private readonly headers: Buffer[] = [];
   private headerBytes = 0;
   private readonly chain: Hash = packHash();
-  /** End of the last trailer written, and of the last one known to be on disk. */
+  /** Where the block of the last trailer written ends, and of the last one known to be on disk. */
   private end = 0;
   private durableEnd = 0;
   private current: SegmentEntry | null = null;
@@ -82,6 +88,11 @@ export class Segment implements SegmentWriter, SyncTarget {
   /** Where the next object begins. */
   get appendAt(): number {
     return this.end;
+  }
+
+  /** Past the page cache; but what is fetched for others is read again while it comes in, and is not synced. */
+  private get direct(): boolean {
+    return this.home.direct && this.durable;
   }
 
   touch(): void {
@@ -121,17 +132,23 @@ export class Segment implements SegmentWriter, SyncTarget {
       createdAt: new Date().toISOString(),
     };
     const bytes = encodeSegmentRecord(record);
+    const end = aligned(bytes.length);
+    const block = home.pool.take();
+    bytes.copy(block);
+    block.fill(0, bytes.length, end);
     try {
-      this.fd = await home.ops.open(this.path, 'wx+');
-      await home.ops.writeAll(this.fd, [bytes], 0);
+      this.fd = await home.ops.open(this.path, this.direct ? NEW_FILE | constants.O_DIRECT : NEW_FILE);
+      await home.ops.writeAll(this.fd, [block.subarray(0, end)], 0);
     } catch (error) {
       this.poison(error as Error);
       throw this.translate(error as Error);
+    } finally {
+      home.pool.give(block);
     }
     this.record = { ...record, bytes: bytes.length };
-    this.chain.update(bytes);
-    this.end = bytes.length;
-    this.durableEnd = bytes.length;
+    this.chain.update(bytes).update(paddingAfter(bytes.length));
+    this.end = end;
+    this.durableEnd = end;
     this.created = home.group.sync(home.openDirTarget);
     this.created.catch((error: Error) => this.poison(error));
   }
@@ -145,18 +162,22 @@ export class Segment implements SegmentWriter, SyncTarget {
     this.list.push(entry);
     this.headerBytes += header.length;
     if (this.headerBytes <= KEEP_HEADER_BYTES) this.headers.push(header);
-    this.chain.update(meta).update(wireDigest).update(trailer);
-    this.end = entry.offset + entry.length + trailer.length;
+    const end = entry.offset + entry.length + trailer.length;
+    this.chain.update(meta).update(wireDigest).update(trailer).update(paddingAfter(end));
+    this.end = aligned(end);
     this.current = null;
     this.touch();
   }
 
-  /** Resolves when everything written so far is on disk under a name that is on disk. @throws SegmentPoisonedError */
-  async makeDurable(): Promise<void> {
+  /**
+   * Resolves when everything written so far is on disk under a name that is on disk. @throws SegmentPoisonedError
+   * @param synced the bytes are on disk already
+   */
+  async makeDurable(synced = false): Promise<void> {
     const { end } = this;
     try {
       if (this.poisoned) throw this.poisoned;
-      await Promise.all([this.created, this.home.group.sync(this)]);
+      await Promise.all([this.created, synced ? undefined : this.home.group.sync(this)]);
     } catch (error) {
       this.poison(error as Error);
     }
@@ -189,7 +210,7 @@ export class Segment implements SegmentWriter, SyncTarget {
   /** What to throw for a failed file call: full is for the sender to hear, anything else ends this segment. */
   translate(error: Error): Error {
     if (error instanceof SpoolFullError || error instanceof SpoolUsageError) return error;
-    if (isNoSpace(error)) {
+    if (!(error instanceof SyncFailedError) && isNoSpace(error)) {
       this.home.space.noteFull();
       return new SpoolFullError('the disk is full', { cause: error });
     }
@@ -233,6 +254,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     const { home, end, list } = this;
     const headers = this.headers.length === list.length ? this.headers : await this.readHeaders();
     const tail = await buildTail({ record: this.record!, entries: list, headers, end, chain: this.chain });
+    if (this.direct) await this.reopenBuffered();
     await home.ops.writeAll(this.fd, tail.buffers, end);
     await this.makeDurable();
     await this.close();
@@ -251,6 +273,13 @@ export class Segment implements SegmentWriter, SyncTarget {
     };
     home.sealed(pack);
     return pack;
+  }
+
+  /** For the tail, which fills no whole block; ingest reads it from the page cache next. All before it is on disk. */
+  private async reopenBuffered(): Promise<void> {
+    await this.home.ops.close(this.fd);
+    this.fd = -1;
+    this.fd = await this.home.ops.open(this.path, 'r+');
   }
 
   /** From the trailers, which hold the same bytes: a few short reads of what is in the page cache. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { SegmentPoisonedError, SpoolFullError, SpoolLockedError, SpoolUsageError } from './errors';
 import { PackReader, computePackDigest } from './reader';
 import { BufferSource, FileSource } from './source';
+import { takesDirectWrites } from './direct-writes';
 import { SyncGroup } from './sync-group';
 import type { Spool } from './spool';
 import {
@@ -29,8 +30,11 @@ afterEach(async () => {
   tmp.remove();
 });
 
-test('objects of many sizes come back as they went in, from the sealed pack', async () => {
-  spool = await openSpool(tmp.dir);
+test.each([
+  ['as the file system takes it', undefined],
+  ['through the page cache', false],
+])('objects of many sizes come back as they went in, from the sealed pack: %s', async (_, direct) => {
+  spool = await openSpool(tmp.dir, { direct });
   const segment = spool.openSegment();
   const datasets = [0, 1, 7, 65535, 65536, 262143, 262144, 262145, 1_000_003].map((n, i) => bytesOf(n, i));
   for (const [i, dataset] of datasets.entries()) await store(segment, i, dataset, [1000, 300_000, 65536][i % 3]);
@@ -119,6 +123,32 @@ test('an object whose tables a reader would refuse is not acknowledged, and the 
   const pack = await segment.seal();
   const reader = await PackReader.open(new BufferSource(readFileSync(pack!.path)));
   expect(reader.index.entries.map((entry) => entry.sopInstanceUid)).toEqual(['2.25.1001', '2.25.1003']);
+});
+
+test('a trailer larger than what is written at once', async () => {
+  spool = await openSpool(tmp.dir);
+  const segment = spool.openSegment();
+  const header = bytesOf(3_000_000, 4);
+  const datasets = [bytesOf(700_000, 1), bytesOf(10, 2)];
+  for (const [i, dataset] of datasets.entries()) {
+    const writer = await segment.begin(context(i));
+    await put(writer, dataset);
+    await writer.commit({ ...headerOf(dataset), header });
+  }
+  const pack = await segment.seal();
+  const reader = await PackReader.open(new BufferSource(readFileSync(pack!.path)));
+  await reader.verify(pack!.sha256);
+  for (const [i, entry] of reader.index.entries.entries()) {
+    expect(reader.header(entry).equals(header)).toBe(true);
+    expect((await collect(reader.dataset(entry))).equals(datasets[i]!)).toBe(true);
+  }
+});
+
+test('where the file system takes direct writes is found by trying, and leaves nothing', async () => {
+  spool = await openSpool(tmp.dir);
+  expect(await takesDirectWrites(spool.openDir)).toBe(spool.direct);
+  expect(await takesDirectWrites(join(tmp.dir, 'missing'))).toBe(false);
+  expect(readdirSync(spool.openDir)).toEqual([]);
 });
 
 test('header blocks beyond what is kept in memory are read back from the trailers at seal', async () => {

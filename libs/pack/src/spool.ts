@@ -4,6 +4,8 @@ import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { SealedPack } from './api';
 import { BlockPool } from './block-pool';
+import { takesDirectWrites } from './direct-writes';
+import { DiskThreads } from './disk-threads';
 import { SpoolFullError, SpoolUsageError } from './errors';
 import { syncDirectory, systemFileOps, type FileOps } from './file-ops';
 import { isPackId } from './format';
@@ -19,6 +21,8 @@ export interface SpoolOptions extends SpaceOptions {
   dir: string;
   /** Written into every segment. */
   site: string;
+  /** Write objects past the page cache (O_DIRECT); default: where the file system takes it. */
+  direct?: boolean;
   /** For tests that make the disk fail. */
   ops?: FileOps;
   group?: SyncGroup;
@@ -69,6 +73,9 @@ export class Spool {
     readonly edgeId: string,
     private readonly space: SpaceGuard,
     private readonly group: SyncGroup,
+    /** Objects are written past the page cache. */
+    readonly direct: boolean,
+    private readonly threads: DiskThreads | null,
   ) {
     const dir = resolve(options.dir);
     this.openDir = join(dir, 'open');
@@ -87,14 +94,19 @@ export class Spool {
       await mkdir(join(dir, name), { recursive: true, mode: 0o750 });
     }
     const lock = FileLock.acquire(join(dir, 'lock'));
+    let threads: DiskThreads | null = null;
     try {
       const edgeId = await readIdentity(dir);
       const space = new SpaceGuard(dir, options);
-      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup());
+      const direct = options.direct ?? (await takesDirectWrites(join(dir, 'open')));
+      // Tests that make calls fail want to see each of them.
+      if (!options.ops && !options.group) threads = DiskThreads.open();
+      const spool = new Spool(options, lock, edgeId, space, options.group ?? new SyncGroup(), direct, threads);
       await spool.shelf.load();
       spool.quarantined = (await readdir(spool.quarantineDir)).length;
       return spool;
     } catch (error) {
+      await threads?.close();
       lock.release();
       throw error;
     }
@@ -102,12 +114,15 @@ export class Spool {
 
   private makeHome(): SegmentHome {
     const [openDirTarget, sealedDirTarget] = this.targets as [SyncTarget, SyncTarget];
+    const { threads } = this;
+    const writeAndSync: FileOps['writeAndSync'] = (...write) => threads!.writeAndSync(...write);
     return {
       edgeId: this.edgeId,
-      ops: this.options.ops ?? systemFileOps,
+      ops: this.options.ops ?? (threads ? { ...systemFileOps, writeAndSync } : systemFileOps),
       pool: new BlockPool(),
       space: this.space,
       group: this.group,
+      direct: this.direct,
       openDir: this.openDir,
       sealedDir: this.sealedDir,
       openDirTarget,
@@ -250,8 +265,8 @@ export class Spool {
       quarantined: this.quarantined,
       freeBytes: await this.space.freeBytes(),
       full: this.space.full,
-      syncCalls: this.group.calls,
-      syncRequests: this.group.requests,
+      syncCalls: this.group.calls + (this.threads?.calls ?? 0),
+      syncRequests: this.group.requests + (this.threads?.calls ?? 0),
     };
   }
 
@@ -264,6 +279,7 @@ export class Spool {
         if (!segment.busy) await segment.seal();
       }
     } finally {
+      await this.threads?.close();
       for (const target of this.targets) closeSync(target.fd);
       this.lock.release();
     }
