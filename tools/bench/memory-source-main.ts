@@ -35,17 +35,16 @@ function hold(file: Buffer): Held {
 
 const [port, folder, movePort, moveAet] = process.argv.slice(2);
 
-/** Read at each request: the bench writes another study in each round. */
-function study(): Held[] {
-  return readdirSync(folder!)
+let held: Held[] = [];
+
+/** The bench writes another study in each round, and says so by a signal. */
+process.on('SIGUSR2', () => {
+  held = readdirSync(folder!)
     .sort()
     .map((name) => hold(readFileSync(join(folder!, name))));
-}
+});
 
-async function* answer(
-  held: readonly Held[],
-  send: (one: Held) => Promise<{ status: number }>,
-): AsyncGenerator<RetrieveResponse> {
+async function* answer(send: (one: Held) => Promise<{ status: number }>): AsyncGenerator<RetrieveResponse> {
   const counts = { remaining: held.length, completed: 0, failed: 0, warning: 0 };
   for (const one of held) {
     const { status } = await send(one);
@@ -63,7 +62,6 @@ const operation = ({ bytes, ...uids }: Held, contextId: number): StoreOperation 
 });
 
 async function* move(request: QueryRequest): AsyncGenerator<RetrieveResponse> {
-  const held = study();
   const classes = [...new Set(held.map((one) => one.sopClassUid))];
   const destination = await connect({
     host: '127.0.0.1',
@@ -74,7 +72,7 @@ async function* move(request: QueryRequest): AsyncGenerator<RetrieveResponse> {
   });
   const context = (sopClassUid: string): number =>
     destination.contexts.find((each) => each.abstractSyntax === sopClassUid)!.id;
-  yield* answer(held, (one) => destination.store(operation(one, context(one.sopClassUid))));
+  yield* answer((one) => destination.store(operation(one, context(one.sopClassUid))));
   await destination.release();
 }
 
@@ -92,7 +90,7 @@ const server = new DimseServer({
       })),
     }),
     get: (request) =>
-      answer(study(), (one) =>
+      answer((one) =>
         request.store(
           operation(one, request.storeContexts.find((each) => each.abstractSyntax === one.sopClassUid)!.id),
         ),

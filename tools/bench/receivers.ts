@@ -95,7 +95,11 @@ export async function startMemorySource(folder: string, study: string, to: PeerA
     await waitUntilReady(child, () => accepts(port));
     return child;
   });
-  return around('bare upper layer (from memory)', 'MEMORY', server);
+  const settle = async (): Promise<void> => {
+    process.kill(server.pid, 'SIGUSR2');
+    await pause(1500);
+  };
+  return Object.assign(around('bare upper layer (from memory)', 'MEMORY', server), { settle });
 }
 
 /**

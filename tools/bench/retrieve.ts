@@ -92,8 +92,7 @@ async function measure(op: Operation, context: BenchContext): Promise<Sample[]> 
       const study = writeStudy({ name: op, seed: `${process.pid}:${op}:${round}`, count: instances });
       stored += instances;
       for (const server of servers) {
-        if (server.name === BARE) continue;
-        await storescu(server, [study.files], true);
+        if (server.name !== BARE) await storescu(server, [study.files], true);
         await server.settle(stored);
       }
       for (let i = 0; i < servers.length; i++) {
