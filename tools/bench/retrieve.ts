@@ -118,16 +118,20 @@ async function measure(op: Operation, context: BenchContext): Promise<Sample[]> 
   }
 }
 
+let memory: string | undefined;
+
 /** Retrieved files go to memory where there is such a folder: the requester's disk is not measured. */
 function sourceOf(folder: string): string {
+  if (memory !== undefined) return memory;
   try {
-    const memory = join('/dev/shm', `archipelago-bench-${process.pid}-out`);
-    mkdirSync(memory, { recursive: true });
-    process.once('exit', () => rmSync(memory, { recursive: true, force: true }));
-    return memory;
+    const made = join('/dev/shm', `archipelago-bench-${process.pid}-out`);
+    mkdirSync(made, { recursive: true });
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+    memory = made;
   } catch {
-    return folder;
+    memory = folder;
   }
+  return memory;
 }
 
 async function run(op: Operation, context: BenchContext): Promise<BenchResult> {
