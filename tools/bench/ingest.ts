@@ -1,6 +1,7 @@
 import { startUs, type Us } from './receivers';
 import { atMost, millis, type BenchContext, type Benchmark, type BenchResult } from './report';
 import { storescu } from './senders';
+import { smallPacks } from './small-packs';
 import { median } from './statistics';
 import { writeStudy } from './study-files';
 
@@ -16,6 +17,7 @@ async function histogram(us: Us, name: string): Promise<{ sum: number; count: nu
 
 /** One association with small images: one pack, whose catalog work is that of any other with as many instances. */
 async function run(context: BenchContext): Promise<BenchResult> {
+  if (context.option('small')) return smallPacks(context);
   const { folder, rounds, instances, note } = context;
   const us = await startUs(folder);
   const ms: number[] = [];
@@ -66,4 +68,8 @@ async function run(context: BenchContext): Promise<BenchResult> {
   };
 }
 
-export const ingest: Benchmark = { name: 'ingest', summary: 'a pack of 500 instances into the catalog', run };
+export const ingest: Benchmark = {
+  name: 'ingest',
+  summary: 'a pack of 500 instances into the catalog; --small: 500 packs of one image',
+  run,
+};

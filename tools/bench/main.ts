@@ -27,6 +27,7 @@ Options:
   --only A,B     store, get, move: these receivers only; cache: these built-in traces
   --trace FILE   cache: a CSV file with a header time,study,bytes,fetch_ms (default: the built-in traces)
   --bytes N      cache: sizes of the cache, as 5000000, 20G or 5% of the trace's footprint, several with commas
+  --small        ingest: packs of one image instead of one pack
   --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
   --json         one JSON document on standard output
   --check        exit status 1 when a promised figure does not hold
@@ -55,6 +56,7 @@ async function main(argv: string[]): Promise<number> {
       trace: { type: 'string' },
       bytes: { type: 'string' },
       folder: { type: 'string' },
+      small: { type: 'boolean' },
       json: { type: 'boolean' },
       check: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },

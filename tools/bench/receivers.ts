@@ -4,6 +4,7 @@ import { accepts, freePort, spawnManaged, waitUntilReady } from '@archipelago/pl
 import {
   eventually,
   launch,
+  startDcmqrscp,
   startOrthanc,
   startStorescp,
   startSystem,
@@ -79,6 +80,36 @@ export async function startNullSink(folder: string): Promise<Receiver> {
     return child;
   });
   return around('bare upper layer (stores nothing)', 'NULLSINK', server);
+}
+
+/** Our upper layer, sending the files of a folder from memory. */
+export async function startMemorySource(folder: string, study: string, to: PeerAddress): Promise<Receiver> {
+  const port = await freePort();
+  const server = await launch(port, undefined, async () => {
+    const script = join(__dirname, 'memory-source-main.js');
+    const args = [script, String(port), study, String(to.port), to.aet];
+    const child = spawnManaged(process.execPath, args, {
+      name: 'memory source',
+      logFile: join(folder, `memory-source-${port}.log`),
+    });
+    await waitUntilReady(child, () => accepts(port));
+    return child;
+  });
+  const settle = async (): Promise<void> => {
+    process.kill(server.pid, 'SIGUSR2');
+    await pause(1500);
+  };
+  return Object.assign(around('bare upper layer (from memory)', 'MEMORY', server), { settle });
+}
+
+/**
+ * DCMTK's dcmqrscp. It serves each association in a process of its own, whose processor time is not counted here; its
+ * PDUs are of 128 KiB, as its own configuration example has it.
+ */
+export async function startDcmqrscpReceiver(folder: string, peers: PeerAddress[]): Promise<Receiver> {
+  const dir = join(folder, 'dcmqrscp');
+  const server = await startDcmqrscp({ aet: 'DCMQRSCP', dir, peers, env: { TCP_NODELAY: '1' } });
+  return around('DCMTK dcmqrscp', 'DCMQRSCP', server);
 }
 
 /** Orthanc with its defaults: SQLite index, every file synced. `tuned`: TCP_NODELAY=1, which its DCMTK reads. */

@@ -31,9 +31,14 @@ function sourceFolder(): string {
   return existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 }
 
+/** Where the files of the study with this name are. */
+export function studyFolder(name: string, within = sourceFolder()): string {
+  return join(within, `archipelago-bench-${process.pid}-${name}`);
+}
+
 /** A study of the project's generator as files; another seed gives other UIDs and another patient. */
 export function writeStudy(options: StudyFileOptions): StudyFiles {
-  const folder = join(options.folder ?? sourceFolder(), `archipelago-bench-${process.pid}-${options.name}`);
+  const folder = studyFolder(options.name, options.folder);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const { count, seed, rows, columns, frames, kind } = options;

@@ -27,7 +27,7 @@ const MEANINGS: Record<string, string> = {
   ARCHIPELAGO_STRICT_TIMEOUT_SECONDS: 'how long that is waited for',
   ARCHIPELAGO_UPLOADS: 'uploads at a time',
   ARCHIPELAGO_VERIFY_READS: 'compare what is read for a retrieval with its digest',
-  ARCHIPELAGO_INGEST_CONCURRENCY: 'packs indexed at a time by one process',
+  ARCHIPELAGO_INGEST_CONCURRENCY: 'large packs indexed at a time by one process; small ones share a transaction',
   ARCHIPELAGO_SWEEP_MINUTES: 'minutes between sweeps, whoever runs them; 0: on command only',
   ARCHIPELAGO_METADATA_QUIET_SECONDS: 'a series without news for so long gets its metadata object',
   ARCHIPELAGO_EDGE_URL: "where other edges reach this one's HTTP port; default: from its HTTP host and port",

@@ -16,7 +16,7 @@ export const ingestConfig = defineConfig(
   z.object({
     home: z.string().default('./data'),
     objectStore: z.string().refine(isObjectStore, 'fs:<dir> or s3:http(s)://host:port/bucket').optional(),
-    /** Packs indexed at once by this process. */
+    /** Large packs indexed at once by this process; small ones share a transaction. */
     concurrency: envInteger(1, 64).default(4),
     /** Minutes between sweeps, whoever runs them; 0 leaves them to commands. */
     sweepMinutes: envInteger(0, 100_000).default(60),

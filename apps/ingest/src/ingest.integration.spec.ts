@@ -74,7 +74,10 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  async function packOf(instances: Iterable<GeneratedInstance>): Promise<SealedPack> {
+  async function packOf(
+    instances: Iterable<GeneratedInstance>,
+    receivedAt = new Date().toISOString(),
+  ): Promise<SealedPack> {
     const segment = spool.openSegment();
     for (const instance of instances) {
       const entry = await segment.begin({
@@ -84,7 +87,7 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
         calledAeTitle: 'ARCHIPELAGO',
         remoteAddress: '127.0.0.1',
         site: 'main',
-        receivedAt: new Date().toISOString(),
+        receivedAt,
         sopClassUid: instance.sopClassUid,
         sopInstanceUid: instance.sopInstanceUid,
         transferSyntaxUid: instance.transferSyntaxUid,
@@ -386,6 +389,38 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
     const outcomes = await Promise.all(packs.map((one) => announce(one)));
     expect(outcomes.map((one) => one.outcome)).toEqual(['indexed', 'indexed', 'indexed', 'indexed']);
     expect(await recount(database)).toEqual([]);
+  });
+
+  it('many packs of one image share transactions; one that cannot be indexed is rejected, and no other', async () => {
+    const stored = await count('instance');
+    const told = async (event: string): Promise<number> => count(`outbox WHERE subject LIKE '%.${event}.v1.%'`);
+    const [events, updates] = [await told('instance.stored'), await told('study.updated')];
+    const images = [...generateStudy({ seed: 'i', count: 40, rows: 8, columns: 8 })];
+    const packs = await Promise.all(images.map(async (image) => upload(await packOf([image]))));
+    const [odd] = [...generateStudy({ seed: 'j', count: 1, rows: 8, columns: 8 })];
+    const bad = await upload(await packOf([odd!], '2026-13-40T00:00:00.000Z'));
+    const all = [...packs.slice(0, 20), bad, ...packs.slice(20)];
+    const outcomes = await Promise.all(all.map((one) => announce(one)));
+    expect(outcomes.filter(({ packId, outcome }) => (outcome === 'rejected') !== (packId === bad.packId))).toEqual([]);
+    expect(outcomes.filter(({ outcome }) => outcome === 'indexed').length).toBe(40);
+    expect([(await count('instance')) - stored, (await told('instance.stored')) - events]).toEqual([40, 40]);
+    // one for each revision of the study
+    const [study] = (
+      await database.query<{ revision: number }>('SELECT revision::int FROM study WHERE study_instance_uid = $1', [
+        images[0]!.studyInstanceUid,
+      ])
+    ).rows;
+    expect((await told('study.updated')) - updates).toBe(study!.revision);
+    const { rows } = await database.query<{ n: number }>(
+      'SELECT count(DISTINCT xmin::text)::int AS n FROM pack WHERE pack_id = ANY($1)',
+      [packs.map(({ packId }) => packId)],
+    );
+    // those beside the bad one go one by one
+    expect(rows[0]!.n).toBeLessThan(40);
+    expect(await recount(database)).toEqual([]);
+    // told again: answered, without effects
+    expect((await announce({ ...packs[3]!, attempt: 2 })).outcome).toBe('indexed');
+    expect(await count('instance')).toBe(stored + 40);
   });
 
   it('a pack of 500 instances takes well under 2 s, and prints how long', async () => {

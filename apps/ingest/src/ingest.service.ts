@@ -7,21 +7,24 @@ import {
   type PackSealedV1,
 } from '@archipelago/contracts';
 import { datasetHeaderView } from '@archipelago/catalog-model';
-import { indexPack, recordPackLocation, type IndexPackInput, type IndexPackResult } from '@archipelago/catalog-store';
+import { indexPacks, recordPackLocation, type IndexPackInput, type IndexPackResult } from '@archipelago/catalog-store';
 import { readHeader } from '@archipelago/dicom-encoding';
 import { LIMITS, PackFormatError, PackTail } from '@archipelago/pack';
-import { claimInbox, outboxEvent, OutboxRelay, writeOutbox, type OutboxEvent } from '@archipelago/platform-bus';
-import { classifyError, Logger, PermanentError, TransientError } from '@archipelago/platform-service';
 import {
-  Database,
-  ObjectNotFoundError,
-  ObjectRangeError,
-  type ObjectStore,
-  type SqlClient,
-} from '@archipelago/platform-storage';
+  claimInboxes,
+  Limiter,
+  outboxEvent,
+  OutboxRelay,
+  writeOutbox,
+  type OutboxEvent,
+} from '@archipelago/platform-bus';
+import { classifyError, Logger, PermanentError, TransientError } from '@archipelago/platform-service';
+import { Database, ObjectNotFoundError, ObjectRangeError, type ObjectStore } from '@archipelago/platform-storage';
 import { CatalogRules } from './catalog-rules';
+import { CommitQueue } from './commit-queue';
+import { ingestConfig, type IngestConfig } from './ingest.config';
 import { IngestMetrics } from './ingest.metrics';
-import { IngestRepository } from './ingest.repository';
+import { IngestRepository, type KnownPack } from './ingest.repository';
 import { CONSUMER, OBJECT_STORE } from './ingest.tokens';
 import { PixelComparison } from './pixel-comparison';
 
@@ -29,6 +32,17 @@ export interface Cause {
   eventId: string;
   trace?: string;
 }
+
+/** A pack whose bytes are there, on its way into the catalog. */
+interface Ready {
+  announcement: PackSealedV1;
+  tail: PackTail;
+  cause: Cause;
+}
+
+/** Packs up to these are small: what a transaction costs is more than what they bring, so they share one. */
+const SMALL_ENTRIES = 16;
+const SMALL_TAIL_BYTES = 256 * 1024;
 
 type Answer = Pick<PackAnsweredV1, 'outcome' | 'code' | 'reason'>;
 
@@ -38,6 +52,10 @@ class PackDamagedError extends PermanentError {}
 /** Packs into catalog rows and events. Decides the answer to each announcement; sends nothing itself. */
 @Injectable()
 export class IngestService {
+  /** Large packs at a time: each has its tail in memory and a transaction of its own. */
+  private readonly large: Limiter;
+  private readonly small = new CommitQueue<Ready, IndexPackResult | null>((packs) => this.commitSmall(packs));
+
   constructor(
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     private readonly rules: CatalogRules,
@@ -47,7 +65,10 @@ export class IngestService {
     private readonly relay: OutboxRelay,
     private readonly metrics: IngestMetrics,
     private readonly logger: Logger,
-  ) {}
+    @Inject(ingestConfig.KEY) ingest: IngestConfig,
+  ) {
+    this.large = new Limiter(ingest.concurrency);
+  }
 
   /**
    * The answer for one announcement; its effects, if any, are committed when this resolves.
@@ -63,15 +84,29 @@ export class IngestService {
   }
 
   private async decide(a: PackSealedV1, cause: Cause): Promise<Answer> {
-    const started = performance.now();
     if (a.store !== this.store.name) {
       throw new TransientError('store-unknown', 'this process reads another object store than the pack lies in');
     }
+    const begun = performance.now();
     const known = await this.repository.knownPack(a.packId, a.store);
+    const asked = performance.now() - begun;
     if (known !== null && known.sha256 !== a.sha256) {
       return { outcome: 'rejected', code: 'pack-conflict', reason: 'another pack with this id is in the catalog' };
     }
     if (known?.present === true) return { outcome: 'indexed' };
+    const small = a.entries <= SMALL_ENTRIES && a.bytes - a.tailOffset <= SMALL_TAIL_BYTES;
+    const decide = (): Promise<Answer> => this.readAndIndex(a, known, cause, small, asked);
+    return small ? decide() : this.large.run(decide);
+  }
+
+  private async readAndIndex(
+    a: PackSealedV1,
+    known: KnownPack | null,
+    cause: Cause,
+    small: boolean,
+    asked: number,
+  ): Promise<Answer> {
+    const started = performance.now() - asked;
     let tail: PackTail;
     try {
       tail = await this.readTail(a);
@@ -86,7 +121,10 @@ export class IngestService {
     const read = performance.now();
     let result: IndexPackResult | null;
     try {
-      result = await this.commit(a, tail, cause);
+      const ready = { announcement: a, tail, cause };
+      // answers of archives go alone
+      const together = small && tail.index.entries.every((entry) => entry.harvest === undefined);
+      result = together ? await this.small.add(ready) : (await this.commit([ready]))[0]!;
     } catch (error) {
       const classified = classifyError(error);
       if (classified.kind !== 'permanent') throw error;
@@ -125,20 +163,52 @@ export class IngestService {
     return tail;
   }
 
+  /**
+   * Several packs by one transaction, where that can be: what fails for one of them is found out one by one, so that only
+   * that one is rejected.
+   */
+  private async commitSmall(packs: readonly Ready[]): Promise<PromiseSettledResult<IndexPackResult | null>[]> {
+    if (packs.length > 1) {
+      try {
+        const results = await this.commit(packs);
+        return results.map((value) => ({ status: 'fulfilled', value }));
+      } catch (error) {
+        if (classifyError(error).kind === 'transient') return packs.map(() => ({ status: 'rejected', reason: error }));
+      }
+    }
+    const settled: PromiseSettledResult<IndexPackResult | null>[] = [];
+    for (const pack of packs) settled.push(...(await Promise.allSettled([this.commit([pack]).then(([one]) => one!)])));
+    return settled;
+  }
+
   /** ONE transaction: inbox, catalog rows, outbox. Null: done before. */
-  private async commit(a: PackSealedV1, tail: PackTail, cause: Cause): Promise<IndexPackResult | null> {
+  private async commit(packs: readonly Ready[]): Promise<(IndexPackResult | null)[]> {
     return this.database.withTransaction(async (client) => {
-      if (!(await claimInbox(client, CONSUMER, cause.eventId))) return null;
-      const result = await indexPack(client, this.inputOf(a, tail));
-      if (result.already) return null;
-      await this.writeEvents(client, a, result, cause);
-      return result;
+      const claimed = await claimInboxes(
+        client,
+        CONSUMER,
+        packs.map(({ cause }) => cause.eventId),
+      );
+      // a message that was delivered twice is handled once
+      const mine = packs.filter(({ cause }) => claimed.delete(cause.eventId));
+      if (mine.length === 0) return packs.map(() => null);
+      const results = await indexPacks(
+        client,
+        mine.map((pack) => this.input(pack)),
+      );
+      const events = mine.flatMap(({ announcement, cause }, i) => this.eventsOf(announcement, results[i]!, cause));
+      await writeOutbox(client, events);
+      const byPack = new Map(mine.map((pack, i) => [pack, results[i]!]));
+      return packs.map((pack) => {
+        const result = byPack.get(pack);
+        return result === undefined || result.already ? null : result;
+      });
     });
   }
 
-  private inputOf(a: PackSealedV1, tail: PackTail): IndexPackInput {
+  private input({ announcement, tail }: Pick<Ready, 'announcement' | 'tail'>): IndexPackInput {
     return {
-      announcement: a,
+      announcement,
       index: tail.index,
       header: (ordinal) => datasetHeaderView(readHeader(tail.header(tail.index.entries[ordinal]!))),
       comparePixels: (incoming, stored) => this.pixels.equal(incoming, stored),
@@ -158,31 +228,23 @@ export class IngestService {
       throw new PermanentError('store-unknown', 'this process reads another object store than a pack lies in');
     const announcement = await this.repository.announcementOf(packId, store, key);
     if (announcement === null) throw new PermanentError('pack-missing', 'a pack is not in the catalog any more');
-    return this.inputOf(announcement, await this.readTail(announcement));
+    return this.input({ announcement, tail: await this.readTail(announcement) });
   }
 
-  private async writeEvents(client: SqlClient, a: PackSealedV1, result: IndexPackResult, cause: Cause): Promise<void> {
+  private eventsOf(a: PackSealedV1, result: IndexPackResult, cause: Cause): OutboxEvent[] {
     const common = { site: a.site, cause: cause.eventId, ...(cause.trace === undefined ? {} : { trace: cause.trace }) };
-    const stored = result.studies.map((study) =>
+    const stored = result.studies.map(({ studyId, seriesIds, newInstances, origin, source }) =>
       outboxEvent({
         ...common,
         contract: InstanceStored,
-        payload: {
-          packId: a.packId,
-          studyId: study.studyId,
-          seriesIds: study.seriesIds,
-          instances: study.newInstances,
-          origin: study.origin,
-          source: study.source,
-        },
+        payload: { packId: a.packId, studyId, seriesIds, instances: newInstances, origin, source },
       }),
     );
     const updated = result.updated.map((study) => outboxEvent({ ...common, contract: StudyUpdated, payload: study }));
     const patients = result.patients.map((patientId) =>
       outboxEvent({ ...common, contract: PatientUpdated, payload: { patientId } }),
     );
-    const events: OutboxEvent[] = [...stored, ...updated, ...patients];
-    await writeOutbox(client, events);
+    return [...stored, ...updated, ...patients];
   }
 
   private async unreadable(a: PackSealedV1, error: unknown): Promise<Answer> {

@@ -2,13 +2,22 @@
  * Brings the datasets of located instances to memory, run by run, ahead of the sender. What is held has been compared
  * with the digest of what was received; a copy that cannot be read or differs gives way to the next one.
  */
-import { webcrypto } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { CopyV1, LocatedInstanceV1 } from '@archipelago/contracts';
 import type { ByteSource, PackBytes } from './pack-bytes';
+import type { DigestThreads } from './digest-threads';
 import { planRuns, type ReadRun, RUN_LIMITS, type RunLimits, type SingleRead } from './read-runs';
+import { type Slab, Slabs } from './slabs';
 
 export type LoadedInstance =
-  | { instance: LocatedInstanceV1; copy: CopyV1; how: 'held'; bytes: Buffer }
+  | {
+      instance: LocatedInstanceV1;
+      copy: CopyV1;
+      how: 'held';
+      bytes: Buffer;
+      /** Called once when nobody reads `bytes` any more, or never: then the memory is just not used again. */
+      release(): void;
+    }
   | { instance: LocatedInstanceV1; copy: CopyV1; how: 'streamed' }
   | { instance: LocatedInstanceV1; how: 'unreadable'; reason: string };
 
@@ -18,12 +27,16 @@ export interface LoaderOptions {
   ahead?: number;
   /** Compare what is held with its digest. */
   verify?: boolean;
+  /** Shared by all loaders of a process; without them memory is the loader's own, digests are computed where it runs. */
+  slabs?: Slabs;
+  digests?: DigestThreads;
   onDamaged?(copy: CopyV1, where: ByteSource['where'], why: 'unreadable' | 'different'): void;
 }
 
 export class InstanceLoader {
   private readonly limits: RunLimits;
   private readonly ahead: number;
+  private readonly slabs: Slabs;
 
   constructor(
     private readonly packs: PackBytes,
@@ -31,6 +44,7 @@ export class InstanceLoader {
   ) {
     this.limits = options.limits ?? RUN_LIMITS;
     this.ahead = options.ahead ?? 2;
+    this.slabs = options.slabs ?? new Slabs();
   }
 
   /** In the order given. */
@@ -47,15 +61,18 @@ export class InstanceLoader {
   private async loadRun(run: ReadRun | SingleRead): Promise<LoadedInstance[]> {
     if (run.copy === undefined) return [await this.loadOne(run.instances[0])];
     const source = this.packs.sources(run.copy)[0];
-    const bytes = await source?.read(run.start, run.end).catch(() => undefined);
+    const places = run.instances.map((instance) => {
+      const copy = instance.copies[0]!;
+      const start = copy.datasetOffset - run.start;
+      return { instance, copy, start, end: start + copy.datasetLength };
+    });
+    const slab = this.slabs.take(run.end - run.start);
+    const whole = await this.readAndCompare(source, run.start, run.end, slab, places);
+    const release = this.releaseAfter(slab, whole.filter((one) => one === 'same').length);
     return Promise.all(
-      run.instances.map(async (instance) => {
-        const copy = instance.copies[0]!;
-        const at = copy.datasetOffset - run.start;
-        const own = bytes?.subarray(at, at + copy.datasetLength);
-        if (own && (await this.isWhole(own, instance, copy)))
-          return { instance, copy, how: 'held' as const, bytes: own };
-        return this.loadOne(instance);
+      places.map(({ instance, copy, start, end }, i) => {
+        if (whole[i] !== 'same') return this.loadOne(instance);
+        return { instance, copy, how: 'held' as const, bytes: slab.bytes.subarray(start, end), release };
       }),
     );
   }
@@ -64,23 +81,54 @@ export class InstanceLoader {
   private async loadOne(instance: LocatedInstanceV1): Promise<LoadedInstance> {
     for (const copy of instance.copies) {
       const sources = this.packs.sources(copy);
-      if (sources.length > 0 && copy.datasetLength > this.limits.maxHeld) return { instance, copy, how: 'streamed' };
+      const { datasetOffset, datasetLength } = copy;
+      if (sources.length > 0 && datasetLength > this.limits.maxHeld) return { instance, copy, how: 'streamed' };
       for (const source of sources) {
-        const bytes = await source
-          .read(copy.datasetOffset, copy.datasetOffset + copy.datasetLength)
-          .catch(() => undefined);
-        if (bytes && (await this.isWhole(bytes, instance, copy))) return { instance, copy, how: 'held', bytes };
-        this.options.onDamaged?.(copy, source.where, bytes ? 'different' : 'unreadable');
+        const slab = this.slabs.take(datasetLength);
+        const place = { instance, copy, start: 0, end: datasetLength };
+        const [found] = await this.readAndCompare(source, datasetOffset, datasetOffset + datasetLength, slab, [place]);
+        if (found === 'same') {
+          const bytes = slab.bytes.subarray(0, datasetLength);
+          return { instance, copy, how: 'held', bytes, release: this.releaseAfter(slab, 1) };
+        }
+        this.slabs.give(slab);
+        this.options.onDamaged?.(copy, source.where, found!);
       }
     }
     return { instance, how: 'unreadable', reason: instance.copies.length === 0 ? 'no copy' : 'no readable copy' };
   }
 
-  private async isWhole(bytes: Buffer, instance: LocatedInstanceV1, copy: CopyV1): Promise<boolean> {
-    if (this.options.verify === false) return true;
-    // on the thread pool: the event loop goes on sending
-    const digest = await webcrypto.subtle.digest('SHA-256', bytes);
-    return Buffer.from(digest).toString('hex') === wireDigestOf(instance, copy);
+  /** What each of the places in the range holds. */
+  private async readAndCompare(
+    source: ByteSource | undefined,
+    start: number,
+    end: number,
+    slab: Slab,
+    places: readonly { instance: LocatedInstanceV1; copy: CopyV1; start: number; end: number }[],
+  ): Promise<('same' | 'different' | 'unreadable')[]> {
+    const bytes = await source?.read(start, end, slab.bytes).catch(() => undefined);
+    if (!bytes || bytes.length !== end - start) return places.map(() => 'unreadable');
+    if (bytes.buffer !== (slab.memory as ArrayBufferLike)) bytes.copy(slab.bytes);
+    if (this.options.verify === false) return places.map(() => 'same');
+    const digests = await this.digests(
+      slab,
+      places.map((place) => [place.start, place.end]),
+    );
+    return places.map(({ instance, copy }, i) => (digests[i] === wireDigestOf(instance, copy) ? 'same' : 'different'));
+  }
+
+  private async digests(slab: Slab, ranges: [number, number][]): Promise<string[]> {
+    const elsewhere = this.options.digests?.digest(slab.memory, ranges);
+    // A thread that ended is no reason to fail what can be read.
+    const digests = await elsewhere?.catch(() => undefined);
+    return digests ?? ranges.map(([from, to]) => sha256(slab.bytes.subarray(from, to)));
+  }
+
+  private releaseAfter(slab: Slab, users: number): () => void {
+    if (users === 0) this.slabs.give(slab);
+    return () => {
+      if (--users === 0) this.slabs.give(slab);
+    };
   }
 
   /**
@@ -134,4 +182,8 @@ export class InstanceLoader {
 
 function wireDigestOf(instance: LocatedInstanceV1, copy: CopyV1): string {
   return copy.wireDigest ?? instance.wireDigest;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -71,6 +71,8 @@ export class InstanceSender {
       if (error instanceof UsageError) return this.failed('cannot be sent', error);
       throw new TargetLostError(error);
     }
+    // store() has settled with an answer: nothing of the bytes is needed any more
+    if (loaded.how === 'held') loaded.release();
     const result = judgeSubOperation(status.status);
     if (result === 'failed') this.events.failed?.('refused by the receiver');
     else this.events.sent?.(ready.bytes);

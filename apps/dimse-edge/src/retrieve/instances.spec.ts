@@ -8,10 +8,12 @@ import { PixelPool } from '@archipelago/dicom-pixel';
 import type { AcceptedContext, ClientAssociation, RetrieveResponse, StoreOperation } from '@archipelago/dimse';
 import { FsObjectStore, type ObjectStore } from '@archipelago/platform-storage';
 import { Delivery } from './delivery';
+import { DigestThreads } from './digest-threads';
 import { InstanceLoader, type LoadedInstance } from './instance-loader';
 import { InstanceSender, type StoreTarget } from './instance-sender';
 import { batches, MoveDestination, MOST_CONTEXTS, neededContexts } from './move-destination';
 import { PackBytes } from './pack-bytes';
+import { Slabs } from './slabs';
 
 const ELE = '1.2.840.10008.1.2.1';
 const CT = '1.2.840.10008.5.1.4.1.1.2';
@@ -116,6 +118,35 @@ describe('instance loader', () => {
     expect(loaded).toMatchObject({ how: 'unreadable', reason: 'no readable copy' });
     const [none] = await all(new InstanceLoader(packBytes([p]), { limits }).load([{ ...forged, copies: [] }]));
     expect(none).toMatchObject({ how: 'unreadable', reason: 'no copy' });
+  });
+
+  it('uses memory again only after all that was read into it has been released', async () => {
+    const p = await pack([1000, 1000, 1000, 1000]);
+    const slabs = new Slabs();
+    const taken = jest.spyOn(slabs, 'take');
+    const given = jest.spyOn(slabs, 'give');
+    const digests = new DigestThreads(1);
+    const loader = new InstanceLoader(packBytes([p]), { limits: { ...limits, maxRunBytes: 2200 }, slabs, digests });
+    const first = await all(loader.load(p.instances));
+    expect(taken).toHaveBeenCalledTimes(2);
+    expect(given).not.toHaveBeenCalled();
+    for (const one of first.slice(0, 3)) if (one.how === 'held') one.release();
+    expect(given).toHaveBeenCalledTimes(1);
+    const again = await all(loader.load(p.instances.slice(0, 2)));
+    // the second run of the first time is still in use
+    [...again, first[2]!, first[3]!].forEach((one, i) => expect(held(one)?.equals(dataset(p, i))).toBe(true));
+    await digests.close();
+  });
+
+  it('compares here when the thread that should has ended', async () => {
+    const p = await pack([1000, 1000]);
+    const digests = new DigestThreads(1);
+    await digests.close();
+    const loaded = await all(new InstanceLoader(packBytes([p]), { limits, digests }).load(p.instances));
+    loaded.forEach((l, i) => expect(held(l)?.equals(dataset(p, i))).toBe(true));
+    const forged = p.instances.map((one) => ({ ...one, wireDigest: '00'.repeat(32) }));
+    const none = await all(new InstanceLoader(packBytes([p]), { limits, digests }).load(forged));
+    expect(none.map((one) => one.how)).toEqual(['unreadable', 'unreadable']);
   });
 
   it('streams what is too large, and goes on from the next copy at the same byte', async () => {

@@ -1,17 +1,21 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Logger } from '@archipelago/platform-service';
 import type { ObjectStore } from '@archipelago/platform-storage';
 import { type EdgeConfig, edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
 import { OBJECT_STORE } from '../edge.tokens';
 import { SpoolService } from '../segments/spool.service';
+import { DigestThreads } from './digest-threads';
 import { InstanceLoader } from './instance-loader';
 import { PackBytes } from './pack-bytes';
+import { Slabs } from './slabs';
 
 /** Where the bytes of retrievals come from: this edge's segments, then the object store. */
 @Injectable()
-export class PackBytesService {
+export class PackBytesService implements OnApplicationShutdown {
   private readonly bytes: PackBytes;
+  private readonly slabs = new Slabs();
+  private readonly digests = new DigestThreads();
 
   constructor(
     spool: SpoolService,
@@ -29,6 +33,8 @@ export class PackBytesService {
   loader(): InstanceLoader {
     return new InstanceLoader(this.bytes, {
       verify: this.config.verifyReads,
+      slabs: this.slabs,
+      digests: this.digests,
       onDamaged: (copy, where, why) => {
         this.metrics.all.damaged.inc({ where, why });
         this.logger.error('copy of an instance is damaged or cannot be read', {
@@ -39,5 +45,9 @@ export class PackBytesService {
         });
       },
     });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.digests.close();
   }
 }

@@ -6,8 +6,8 @@ import type { LocatedCopy } from './study-fetch';
 /** Where a copy's bytes can be read: [start, end) counted from the pack's first byte. */
 export interface ByteSource {
   where: 'segment' | 'store' | 'edge';
-  /** All of the range or an error, never less. */
-  read(start: number, end: number): Promise<Buffer>;
+  /** All of the range or an error, never less. Into the first bytes of `into` where it can do that, else anew. */
+  read(start: number, end: number, into?: Buffer): Promise<Buffer>;
   stream(start: number, end: number): AsyncIterable<Buffer>;
 }
 
@@ -33,10 +33,10 @@ export class PackBytes {
 }
 
 function fileSource(pathNow: () => string): ByteSource {
-  const read = async (start: number, end: number): Promise<Buffer> => {
+  const read = async (start: number, end: number, into?: Buffer): Promise<Buffer> => {
     const file = await openNow(pathNow);
     try {
-      const bytes = Buffer.allocUnsafe(end - start);
+      const bytes = into?.subarray(0, end - start) ?? Buffer.allocUnsafe(end - start);
       let filled = 0;
       while (filled < bytes.length) {
         const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);

@@ -8,6 +8,9 @@ import { ingestConfig } from '../ingest.config';
 import { IngestService } from '../ingest.service';
 import { CONSUMER } from '../ingest.tokens';
 
+/** Small packs share a transaction: so many wait for one at most. Of large ones `concurrency` are worked on at a time. */
+const TOGETHER = 32;
+
 @Controller()
 export class OnPackSealedHandler {
   constructor(
@@ -35,8 +38,8 @@ export class OnPackSealedHandler {
 /** Decorators are evaluated before configuration is checked: a wrong value is reported by the check, not here. */
 function concurrency(): number {
   try {
-    return ingestConfig.load().concurrency;
+    return Math.max(TOGETHER, ingestConfig.load().concurrency);
   } catch {
-    return 1;
+    return TOGETHER;
   }
 }

@@ -62,7 +62,8 @@ export async function invokeStore(
   const context = session.contexts.get(op.contextId);
   if (!context?.[role]) throw new UsageError('C-STORE on a context that was not accepted for this role');
   if (!isUid(op.sopInstanceUid) || !isUid(op.sopClassUid)) throw new UsageError('C-STORE of an invalid UID');
-  const answer = await single(session, (messageId) => {
+  let sends = 0;
+  const answer = await single(session, async (messageId) => {
     const command: CommandSet = {
       commandField: COMMAND.storeRq,
       commandDataSetType: WITH_DATA_SET,
@@ -73,10 +74,14 @@ export async function invokeStore(
       moveOriginatorAeTitle: op.moveOriginatorAeTitle,
       moveOriginatorMessageId: op.moveOriginatorMessageId,
     };
-    return session.sender.stream(context.id, command, op.body, op.length, () =>
+    await session.sender.stream(context.id, command, op.body, op.length, () =>
       session.layer.abort(new AssociationAbortedError(0, 0, 'half a data set cannot be taken back')),
     );
+    ({ sends } = session.layer);
   });
+  // A peer may answer before it has taken all; the caller uses the memory again when this settles.
+  const rest = session.layer.written(sends);
+  if (rest) await rest;
   return toStatus(answer.command);
 }
 

@@ -6,6 +6,8 @@ import { encodeCommandSet, type CommandSet } from './command-set';
 
 /** Beyond this a larger PDU gains nothing on any network. */
 export const MAX_SEND_PDU = 256 * 1024;
+/** What is at hand goes to the socket in one call up to this: a CT slice to a peer of 16 KiB PDUs, instead of three. */
+const MAX_WRITE = 1024 * 1024;
 const HEADER = 12;
 
 /** Data bytes per P-DATA-TF for a peer's maximum length (PS3.8 annex D.1; 0: no limit). */
@@ -92,8 +94,7 @@ export class MessageSender {
         }
         parts.push(this.header(contextId, last, gathered.bytes), ...gathered.parts);
         batch += gathered.bytes;
-        // Peers that take small PDUs only: what is at hand goes in one write.
-        if (!last && batch < MAX_SEND_PDU && source.atHand(this.fragment)) continue;
+        if (!last && batch < MAX_WRITE && source.atHand(this.fragment)) continue;
         left = true;
         this.layer.send(parts);
         parts = [];
@@ -158,8 +159,11 @@ class Lookahead {
   private current: Buffer | undefined;
   private next: IteratorResult<Buffer> | Promise<IteratorResult<Buffer>> | undefined;
   private closed = false;
+  /** All pieces are in memory already. */
+  private readonly immediate: boolean;
 
   constructor(body: Body) {
+    this.immediate = !(Symbol.asyncIterator in body);
     this.iterator =
       Symbol.asyncIterator in body
         ? (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
@@ -207,9 +211,9 @@ class Lookahead {
     return { parts: [current.subarray(0, size)], bytes: size };
   }
 
-  /** take() will give a fragment. */
+  /** The next fragment needs no waiting: no more than the present piece is asked of a source that may take its time. */
   atHand(size: number): boolean {
-    return this.current !== undefined && this.current.length > size;
+    return this.current !== undefined && (this.immediate || this.current.length > size);
   }
 
   /** Up to `size` bytes from as many pieces as that takes; what is gathered are views, nothing is copied. */

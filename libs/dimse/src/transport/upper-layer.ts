@@ -73,6 +73,9 @@ export class UpperLayer implements Effects, ReceiverHandler {
   private busy = false;
   private readonly queue: Buffer[] = [];
   private drainWaiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  private writes = 0;
+  private writesDone = 0;
+  private writeWaiters: { upTo: number; resolve: () => void }[] = [];
   private endedHow?: EndKind;
   private endError?: DimseError;
   private socketError?: Error;
@@ -171,13 +174,38 @@ export class UpperLayer implements Effects, ReceiverHandler {
   send(parts: readonly Buffer[]): void {
     if (!this.machine.handle('Evt9')) throw this.endError ?? new ConnectionError('association is not established');
     if (this.socket.writableLength === 0) this.lastWriteProgress = Date.now();
-    if (parts.length === 1) {
-      this.socket.write(parts[0]!);
+    this.writes++;
+    const last = parts.length - 1;
+    if (last === 0) {
+      this.socket.write(parts[0]!, this.onWritten);
       return;
     }
     this.socket.cork();
-    for (const part of parts) this.socket.write(part);
+    for (let i = 0; i < last; i++) this.socket.write(parts[i]!);
+    this.socket.write(parts[last]!, this.onWritten);
     this.socket.uncork();
+  }
+
+  private readonly onWritten = (): void => {
+    this.writesDone++;
+    if (this.writeWaiters.length === 0) return;
+    const waiters = this.writeWaiters;
+    this.writeWaiters = waiters.filter(({ upTo }) => upTo > this.writesDone);
+    for (const { upTo, resolve } of waiters) if (upTo <= this.writesDone) resolve();
+  };
+
+  /** Calls of send() so far: what written() counts by. */
+  get sends(): number {
+    return this.writes;
+  }
+
+  /**
+   * A promise while the parts of the first `sends` calls are still needed: the socket has not taken all of them, and has
+   * not given them up. Never rejects.
+   */
+  written(sends: number): Promise<void> | undefined {
+    if (this.writesDone >= sends) return undefined;
+    return new Promise((resolve) => this.writeWaiters.push({ upTo: sends, resolve }));
   }
 
   /** A promise while more than 256 KiB wait for the peer; rejects when the association ends. */

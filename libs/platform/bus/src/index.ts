@@ -20,3 +20,4 @@ export * from './store/leases';
 export * from './store/migrations';
 export * from './bus.module';
 export * from './bus-store.module';
+export { Limiter } from './limiter';

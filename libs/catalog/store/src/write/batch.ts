@@ -11,15 +11,30 @@ export interface BatchEntry {
   projection: Projection;
   /** Where it lies, for comparing pixels. */
   place: StoredCopy;
+  /** Which pack of the batch it is in; packs have their effect in this order. */
+  pack: number;
+  /** Its place in the batch: what comes first is judged first. */
+  position: number;
   /** Keys of its patient, study and series; null for an object without a patient. */
   keys: { patient: string; study: string; series: string } | null;
 }
 
-export function batchEntry(entry: PackEntry, sourceId: number, projection: Projection, place: StoredCopy): BatchEntry {
-  return { entry, sourceId, projection, place, keys: keysOf(projection) };
+export function batchEntry(one: Omit<BatchEntry, 'keys'>): BatchEntry {
+  return { ...one, keys: keysOf(one.projection) };
 }
 
-/** What one pack brings; the same shape when it is replayed for the rebuild. */
+/** The entries of each pack, in the order of the packs. */
+export function byPack(entries: readonly BatchEntry[]): [pack: number, entries: BatchEntry[]][] {
+  const groups = new Map<number, BatchEntry[]>();
+  for (const one of entries) {
+    const group = groups.get(one.pack);
+    if (group) group.push(one);
+    else groups.set(one.pack, [one]);
+  }
+  return [...groups].sort(([a], [b]) => a - b);
+}
+
+/** What one pack brings, or several; the same shape when a pack is replayed for the rebuild. */
 export interface Batch {
   entries: BatchEntry[];
   comparePixels(incoming: StoredCopy, stored: StoredCopy): Promise<boolean>;

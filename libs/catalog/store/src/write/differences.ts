@@ -96,7 +96,7 @@ export function contradictions(a: Demographics, b: Demographics): (keyof Demogra
  * name, or somebody else's images under this id. Shared ids have an identity per study and do not come here.
  */
 export function demographicDifferences(entries: readonly BatchEntry[], locked: Locked): Difference[] {
-  const found = new Map<string, Difference>();
+  const found = new Map<string, { difference: Difference; pack: number }>();
   const base = new Map<string, Demographics>();
   for (const one of entries) {
     const { patient } = one.projection;
@@ -104,23 +104,24 @@ export function demographicDifferences(entries: readonly BatchEntry[], locked: L
     const row = key === null ? undefined : locked.patients.get(key);
     if (!patient || key === null || !row || patient.identity.scope !== '') continue;
     const incoming = demographicsOf(patient.attributes);
-    const known = base.get(key) ?? (row.inserted ? incoming : demographicsOf(row.attributes));
-    base.set(key, known);
+    const before = row.before.get(one.pack) ?? row;
+    const inPack = `${one.pack} ${key}`;
+    const known = base.get(inPack) ?? (before.inserted ? incoming : demographicsOf(before.attributes));
+    base.set(inPack, known);
     const attributes = contradictions(known, incoming);
     if (attributes.length === 0) continue;
     const subject = demographicsSubject(patient.identity, incoming);
-    found.set(subject, {
-      kind: 'patient-with-other-demographics',
-      subject,
-      evidence: {
-        patient: row.id,
-        study: locked.studies.get(studyKey(one) ?? '')?.id,
-        attributes,
-        incoming: entryEvidence(one),
-      },
-    });
+    // an earlier pack has flagged it
+    if ((found.get(subject)?.pack ?? one.pack) !== one.pack) continue;
+    const evidence = {
+      patient: row.id,
+      study: locked.studies.get(studyKey(one) ?? '')?.id,
+      attributes,
+      incoming: entryEvidence(one),
+    };
+    found.set(subject, { difference: { kind: 'patient-with-other-demographics', subject, evidence }, pack: one.pack });
   }
-  return [...found.values()];
+  return [...found.values()].map(({ difference }) => difference);
 }
 
 export function demographicsSubject(identity: LocalIdentity, { name, birthDate, sex }: Demographics): string {
@@ -139,9 +140,9 @@ export async function identityDifferences(
   for (const one of entries) {
     const [study, series] = [locked.studies.get(studyKey(one) ?? ''), locked.series.get(seriesKey(one) ?? '')];
     if (study?.inserted === true && !byStudy.has(study.id))
-      byStudy.set(study.id, { key: studyKey(one) ?? '', incoming: entryEvidence(one) });
+      byStudy.set(study.id, { key: studyKey(one) ?? '', incoming: entryEvidence(one), pack: one.pack });
     if (series?.inserted === true && !bySeries.has(series.id))
-      bySeries.set(series.id, { key: seriesKey(one) ?? '', incoming: entryEvidence(one) });
+      bySeries.set(series.id, { key: seriesKey(one) ?? '', incoming: entryEvidence(one), pack: one.pack });
   }
   return clashingRows(client, byStudy, bySeries);
 }
@@ -150,6 +151,8 @@ export async function identityDifferences(
 export interface NewRow {
   key: string;
   incoming: Record<string, unknown>;
+  /** Number of its pack in the batch (default 0). */
+  pack?: number;
 }
 
 /** Of new rows of studies and series, by id, those whose UID another row has. */
@@ -179,12 +182,11 @@ async function clashes(
 ): Promise<Difference[]> {
   if (rows.size === 0) return [];
   const { rows: found } = await client.query<{ id: string; uid: string; others: string[] }>(sql, [[...rows.keys()]]);
-  return found.map((row) => {
-    const { key, incoming } = rows.get(row.id) as NewRow;
-    return {
-      kind,
-      subject: key.replaceAll('\u0000', '|'),
-      evidence: { uid: row.uid, id: row.id, others: row.others, incoming },
-    };
+  return found.flatMap((row) => {
+    const { key, incoming, pack } = rows.get(row.id) as NewRow;
+    // not yet there when the pack of this one took effect
+    const others = row.others.filter((id) => (rows.get(id)?.pack ?? 0) <= (pack ?? 0));
+    if (others.length === 0) return [];
+    return [{ kind, subject: key.replaceAll('\u0000', '|'), evidence: { uid: row.uid, id: row.id, others, incoming } }];
   });
 }

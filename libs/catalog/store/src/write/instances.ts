@@ -74,7 +74,7 @@ async function insert(
 
 function byUid(a: BatchEntry, b: BatchEntry): number {
   const [left, right] = [a.entry.sopInstanceUid, b.entry.sopInstanceUid];
-  return left === right ? a.entry.ordinal - b.entry.ordinal : left < right ? -1 : 1;
+  return left === right ? a.position - b.position : left < right ? -1 : 1;
 }
 
 function versionKey(one: BatchEntry): string {

@@ -7,6 +7,8 @@ import type { LayeredRow } from './layers';
 export interface LockedRow extends LayeredRow {
   id: string;
   inserted: boolean;
+  /** Patients: what was known before each pack of the batch; set by mergeAttributes. */
+  before: Map<number, LayeredRow & { inserted: boolean }>;
 }
 export interface LockedSeries extends LockedRow {
   said: SeriesSaid | null;
@@ -147,7 +149,9 @@ function byKey<R extends LockedRow & { n: number }>(
   inserted: { id: string }[],
 ): Map<string, R> {
   const fresh = new Set(inserted.map((row) => String(row.id)));
-  return new Map(rows.map((row) => [keys[row.n - 1] as string, { ...row, inserted: fresh.has(row.id) }]));
+  return new Map(
+    rows.map((row) => [keys[row.n - 1] as string, { ...row, inserted: fresh.has(row.id), before: new Map() }]),
+  );
 }
 
 /** Inserts what is missing and locks all rows in the order patient, study, series, each by key. */

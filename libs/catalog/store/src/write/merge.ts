@@ -7,7 +7,7 @@ import {
   type KeptElement,
 } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
-import type { BatchEntry, Keyed } from './batch';
+import { byPack, type BatchEntry, type Keyed } from './batch';
 import { fillIn, layeredRow, layersOf, sameKept, type LayeredRow } from './layers';
 import type { Locked, LockedRow } from './levels';
 import type { Verdict } from './instances';
@@ -116,10 +116,10 @@ export async function updateLayers(client: SqlClient, level: Level, rows: Change
   if (rows.length > 0) await UPDATES[level](client, rows);
 }
 
-/** What held objects say of one row after this batch, or null when nothing changes. */
-function mergeRow(
+/** What held objects say of one row after one pack, or null when nothing changes. */
+function mergePack(
   level: Level,
-  row: LockedRow,
+  row: LayeredRow & { inserted: boolean },
   entries: BatchEntry[],
   verdicts: Map<BatchEntry, Verdict>,
 ): KeptAttributes | null {
@@ -138,6 +138,25 @@ function mergeRow(
   }
   const { merged } = fillIn(incoming, before);
   return speaking.length > 0 && !sameKept(merged, before) ? merged : null;
+}
+
+/** What held objects say of one row after the batch, or null when nothing changes: its packs, one after the other. */
+function mergeRow(
+  level: Level,
+  row: LockedRow,
+  entries: BatchEntry[],
+  verdicts: Map<BatchEntry, Verdict>,
+): KeptAttributes | null {
+  const { archive } = layersOf(row);
+  let now: LayeredRow & { inserted: boolean } = row;
+  let held: KeptAttributes | null = null;
+  for (const [pack, group] of byPack(entries)) {
+    if (level === 'patient') row.before.set(pack, now);
+    const merged = mergePack(level, now, group, verdicts);
+    if (merged) held = merged;
+    now = { ...now, ...(merged ? layeredRow({ held: merged, archive }) : {}), inserted: false };
+  }
+  return held;
 }
 
 /** Brings what the new instances say into the rows that they hang below; returns the ids of those that changed. */

@@ -17,39 +17,37 @@ import { updateSums, type UpdatedStudy } from './sums';
 export interface Presented {
   verdicts: Verdict[];
   differences: number;
-  studies: IndexedStudy[];
+  /** What each pack brought to each study, in the order of the packs. */
+  studies: (IndexedStudy & { pack: number })[];
   /** All studies of which something changed: the above, and those that lost an answer. */
   updated: UpdatedStudy[];
   /** Ids of patients that are new, or whose attributes or studies changed. */
   patients: string[];
 }
 
-function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly Verdict[]): IndexedStudy[] {
-  const byId = new Map<string, { verdicts: Verdict[]; series: Set<string> }>();
+function summarise(updated: UpdatedStudy[], locked: Locked, verdicts: readonly Verdict[]): Presented['studies'] {
+  const groups = new Map<string, { verdicts: Verdict[]; series: Set<string> }>();
   for (const verdict of verdicts) {
     const study = locked.studies.get(studyKey(verdict.one) ?? '')?.id;
     const series = locked.series.get(seriesKey(verdict.one) ?? '')?.id;
     if (verdict.outcome !== 'answer' || study === undefined || series === undefined) continue;
-    const group = byId.get(study) ?? { verdicts: [], series: new Set<string>() };
+    const key = `${study} ${verdict.one.pack}`;
+    const group = groups.get(key) ?? { verdicts: [], series: new Set<string>() };
     group.verdicts.push(verdict);
     group.series.add(series);
-    byId.set(study, group);
+    groups.set(key, group);
   }
-  return updated.flatMap(({ id, revision }) => {
-    const group = byId.get(id);
-    const entry = group?.verdicts[0]?.one.entry;
-    if (!group || !entry) return [];
-    return [
-      {
-        studyId: id,
-        revision,
-        seriesIds: [...group.series],
-        newInstances: group.verdicts.length,
-        source: entry.source,
-        origin: entry.origin,
-      },
-    ];
-  });
+  const packs = [...new Set(verdicts.map(({ one }) => one.pack))].sort((a, b) => a - b);
+  return packs.flatMap((pack) =>
+    updated.flatMap(({ id, revision }) => {
+      const group = groups.get(`${id} ${pack}`);
+      const entry = group?.verdicts[0]?.one.entry;
+      if (!group || !entry) return [];
+      const { source, origin } = entry;
+      const seriesIds = [...group.series];
+      return [{ pack, studyId: id, revision, seriesIds, newInstances: group.verdicts.length, source, origin }];
+    }),
+  );
 }
 
 /**

@@ -20,11 +20,11 @@ export async function sourceIds(client: SqlClient, names: readonly string[]): Pr
   return read();
 }
 
-/** Every entry of the pack, with the kept instance that it is a copy of. */
+/** Every entry of the packs, with the kept instance that it is a copy of. `packs`: their row ids, by number in the batch. */
 export async function insertPackEntries(
   client: SqlClient,
-  pack: string,
-  entries: readonly Pick<BatchEntry, 'entry' | 'sourceId'>[],
+  packs: readonly string[],
+  entries: readonly Pick<BatchEntry, 'entry' | 'sourceId' | 'pack'>[],
   sameAs: (string | null)[],
 ): Promise<void> {
   const e = entries.map((one) => one.entry);
@@ -32,14 +32,15 @@ export async function insertPackEntries(
     `INSERT INTO pack_entry (pack, ordinal, source, origin, sop_instance_uid, sop_class_uid, transfer_syntax_uid, wire_digest,
        header_digest, same_as, dataset_offset, dataset_length, header_offset, header_length, header_raw_length, received_at,
        calling_ae_title, called_ae_title, harvest)
-     SELECT $1, k.ordinal, k.source, k.origin, k.uid, k.class, k.syntax, decode(k.wire, 'hex'), decode(k.header, 'hex'),
+     SELECT k.pack, k.ordinal, k.source, k.origin, k.uid, k.class, k.syntax, decode(k.wire, 'hex'), decode(k.header, 'hex'),
        decode(k.same_as, 'hex'), k.d_offset, k.d_length, k.h_offset, k.h_length, k.h_raw, k.received::timestamptz, k.calling, k.called, k.harvest
-     FROM unnest($2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                 $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[], $19::text[])
-       k(ordinal, source, origin, uid, class, syntax, wire, header, same_as, d_offset, d_length, h_offset, h_length, h_raw,
+     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                 $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::int[], $15::int[], $16::text[], $17::text[],
+                 $18::text[], $19::text[])
+       k(pack, ordinal, source, origin, uid, class, syntax, wire, header, same_as, d_offset, d_length, h_offset, h_length, h_raw,
          received, calling, called, harvest)`,
     [
-      pack,
+      entries.map((one) => packs[one.pack]),
       e.map((x) => x.ordinal),
       entries.map((one) => one.sourceId),
       e.map((x) => x.origin),
@@ -77,7 +78,7 @@ function distinct(said: Said[]): Said[] {
     if (!seen.has(key)) seen.set(key, one);
   }
   return [...seen.values()].sort((a, b) =>
-    a.uid === b.uid ? a.one.entry.ordinal - b.one.entry.ordinal : a.uid < b.uid ? -1 : 1,
+    a.uid === b.uid ? a.one.position - b.one.position : a.uid < b.uid ? -1 : 1,
   );
 }
 
@@ -110,7 +111,7 @@ const SERIES: VersionTable = {
 async function insertLevel(
   client: SqlClient,
   table: VersionTable,
-  pack: string,
+  packs: readonly string[],
   state: string,
   rows: Said[],
 ): Promise<void> {
@@ -121,14 +122,14 @@ async function insertLevel(
      SELECT k.uid, ${table.values}, k.source,
        coalesce((SELECT max(version) FROM ${table.name} o WHERE o.${table.uid} = k.uid AND o.source = k.source), 0)
          + row_number() OVER (PARTITION BY k.uid, k.source ORDER BY k.n),
-       'full', $10, k.as_of::timestamptz, k.patient_id, k.issuer, $1, k.ordinal
-     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $11::int[]) WITH ORDINALITY
-       k(uid, parent, digest, attributes, source, as_of, patient_id, issuer, ordinal, n)
+       'full', $10, k.as_of::timestamptz, k.patient_id, k.issuer, k.pack, k.ordinal
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $11::int[]) WITH ORDINALITY
+       k(pack, uid, parent, digest, attributes, source, as_of, patient_id, issuer, ordinal, n)
      WHERE NOT EXISTS (SELECT 1 FROM ${table.name} o WHERE o.${table.uid} = k.uid AND o.source = k.source
                          AND o.${table.same} = decode(k.digest, 'hex') AND o.state = $10)
      ON CONFLICT (${table.uid}, source, ${table.same}) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
     [
-      pack,
+      rows.map((r) => packs[r.one.pack]),
       rows.map((r) => r.uid),
       rows.map((r) => r.parent),
       rows.map((r) => r.digest),
@@ -185,7 +186,7 @@ function seriesSaid(one: BatchEntry): Said[] {
  */
 async function insertInstances(
   client: SqlClient,
-  pack: string,
+  packs: readonly string[],
   state: string,
   entries: readonly BatchEntry[],
 ): Promise<void> {
@@ -195,21 +196,21 @@ async function insertInstances(
     const key = `${one.entry.sopInstanceUid}|${one.sourceId}|${one.entry.wireDigest}`;
     if (!first.has(key)) first.set(key, one);
   }
-  const rows = [...first].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+  const rows = [...first.values()].sort((a, b) => instanceOrder(a, b));
   await client.query(
     `INSERT INTO source_instance (sop_instance_uid, series_instance_uid, study_instance_uid, sop_class_uid, tag_digest, wire_digest,
        source, version, depth, state, as_of, patient_id, issuer, pack, ordinal)
      SELECT k.uid, k.series, k.study, k.class, decode(k.header, 'hex'), decode(k.wire, 'hex'), k.source,
        coalesce((SELECT max(version) FROM source_instance o WHERE o.sop_instance_uid = k.uid AND o.source = k.source), 0)
          + row_number() OVER (PARTITION BY k.uid, k.source ORDER BY k.n),
-       'full', $2, k.as_of::timestamptz, k.patient_id, k.issuer, $1, k.ordinal
-     FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::text[], $11::text[], $12::text[],
-                 $13::int[]) WITH ORDINALITY k(uid, series, study, class, header, wire, source, as_of, patient_id, issuer, ordinal, n)
+       'full', $2, k.as_of::timestamptz, k.patient_id, k.issuer, k.pack, k.ordinal
+     FROM unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::text[],
+                 $11::text[], $12::text[], $13::int[]) WITH ORDINALITY k(pack, uid, series, study, class, header, wire, source, as_of, patient_id, issuer, ordinal, n)
      WHERE NOT EXISTS (SELECT 1 FROM source_instance o WHERE o.sop_instance_uid = k.uid AND o.source = k.source
                          AND o.wire_digest = decode(k.wire, 'hex') AND o.state = $2)
      ON CONFLICT (sop_instance_uid, source, wire_digest) DO UPDATE SET as_of = excluded.as_of, state = excluded.state`,
     [
-      pack,
+      rows.map((one) => packs[one.pack]),
       state,
       rows.map((one) => one.entry.sopInstanceUid),
       rows.map((one) => one.projection.series?.seriesInstanceUid ?? ''),
@@ -226,16 +227,23 @@ async function insertInstances(
   );
 }
 
+/** By UID and source; versions of one are counted in the order in which they came. */
+function instanceOrder(a: BatchEntry, b: BatchEntry): number {
+  const [left, right] = [a.entry.sopInstanceUid, b.entry.sopInstanceUid];
+  if (left !== right) return left < right ? -1 : 1;
+  return a.sourceId - b.sourceId || a.position - b.position;
+}
+
 /** What the sources said, version by version; called while the studies' locks are held, after the verdicts. */
 export async function insertSourceRows(
   client: SqlClient,
-  pack: string,
+  packs: readonly string[],
   state: 'present' | 'deleted',
   entries: readonly BatchEntry[],
 ): Promise<void> {
   const studies = speaking(entries, ({ projection }) => [projection.patient, projection.study]);
-  await insertLevel(client, STUDY, pack, state, distinct(studies.flatMap(studySaid)));
+  await insertLevel(client, STUDY, packs, state, distinct(studies.flatMap(studySaid)));
   const series = speaking(entries, ({ projection }) => [projection.study?.studyInstanceUid ?? null, projection.series]);
-  await insertLevel(client, SERIES, pack, state, distinct(series.flatMap(seriesSaid)));
-  await insertInstances(client, pack, state, entries);
+  await insertLevel(client, SERIES, packs, state, distinct(series.flatMap(seriesSaid)));
+  await insertInstances(client, packs, state, entries);
 }

@@ -12,6 +12,21 @@ export async function claimInbox(client: SqlClient, consumer: string, eventId: s
   return rowCount === 1;
 }
 
+/** claimInbox for several events of one transaction. @returns those that are ours to handle */
+export async function claimInboxes(
+  client: SqlClient,
+  consumer: string,
+  eventIds: readonly string[],
+): Promise<Set<string>> {
+  // in one order everywhere: two who claim the same events never wait for each other
+  const { rows } = await client.query<{ id: string }>(
+    `INSERT INTO inbox (consumer, event_id) SELECT $1, k.id FROM unnest($2::uuid[]) WITH ORDINALITY k(id, n) ORDER BY k.n
+     ON CONFLICT DO NOTHING RETURNING event_id::text AS id`,
+    [consumer, [...new Set(eventIds)].sort()],
+  );
+  return new Set(rows.map((row) => row.id));
+}
+
 /** Longer than any stream or outbox keeps a message that could come again. */
 const INBOX_DAYS = 30;
 
