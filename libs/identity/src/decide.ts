@@ -1,0 +1,178 @@
+import { logOdds, probability, type Judgement } from './judge';
+
+export interface Thresholds {
+  /** Least probability of a link without a person's review. */
+  link: number;
+  /** Links surer than this are certain enough to decide about others. */
+  firm: number;
+  /** Most wrong links expected, as a share of all links. */
+  wrong: number;
+  /** Least probability of a review. */
+  review: number;
+  /** Most reviews, as a share of the persons in the larger file. */
+  reviewShare: number;
+}
+export const DEFAULT_THRESHOLDS: Thresholds = { link: 0.995, firm: 0.999, wrong: 0.00015, review: 0.02, reviewShare: 0.028 };
+
+export interface ScoredPair {
+  left: number;
+  right: number;
+  pattern: number;
+  judgement: Judgement;
+  /** A deterministic rule that says so; such pairs come first. */
+  rule?: string;
+}
+
+export type Outcome = 'link' | 'review' | 'apart';
+
+export interface Decision extends ScoredPair {
+  outcome: Outcome;
+  probability: number;
+  /** log2 odds, competition and what is left over considered. */
+  weight: number;
+}
+
+/** What is known about pairs inside a file. */
+export type InnerOdds = (file: 0 | 1, a: number, b: number) => number;
+
+/** The least share of records without a partner that is believed; below it the file is too small to say. */
+const LEAST_LEFT_OVER = 1 / 16;
+
+/**
+ * Decides pairs between two files, each of which has (almost) no person twice. First what is certain by itself; then what is
+ * left over, where fewer strangers compete; a record with a certain partner takes a second one only where both are the same
+ * person inside their own file.
+ */
+export function decideBetween(
+  pairs: ScoredPair[],
+  sizes: readonly [number, number],
+  inner: InnerOdds,
+  thresholds: Thresholds = DEFAULT_THRESHOLDS,
+): Decision[] {
+  const decisions: Decision[] = pairs.map((pair) => ({
+    ...pair,
+    outcome: 'apart',
+    weight: pair.rule === undefined ? pair.judgement.logOdds : Math.max(30, pair.judgement.logOdds),
+    probability: 0,
+  }));
+  decisions.sort((a, b) => b.weight - a.weight || a.left - b.left || a.right - b.right);
+  const rows = group(decisions, sizes[0], (each) => each.left);
+  const columns = group(decisions, sizes[1], (each) => each.right);
+  const partnersLeft: number[][] = [];
+  const partnersRight: number[][] = [];
+  const sameInner = new Map<string, number>();
+  const innerOdds: InnerOdds = (file, a, b) => {
+    const key = `${file} ${Math.min(a, b)} ${Math.max(a, b)}`;
+    let odds = sameInner.get(key);
+    if (odds === undefined) sameInner.set(key, (odds = inner(file, a, b)));
+    return odds;
+  };
+  const compatible = (decision: Decision): boolean =>
+    (partnersLeft[decision.left] ?? []).every((r) => innerOdds(1, r, decision.right) > 0) &&
+    (partnersRight[decision.right] ?? []).every((l) => innerOdds(0, l, decision.left) > 0);
+  const accept = (decision: Decision): void => {
+    decision.outcome = 'link';
+    (partnersLeft[decision.left] ??= []).push(decision.right);
+    (partnersRight[decision.right] ??= []).push(decision.left);
+  };
+  /** Odds against the rivals for either record that are somebody else. */
+  const contested = (decision: Decision, weigh: (other: Decision) => number): number => {
+    const rivals =
+      sum(rows[decision.left], (other) =>
+        other === decision || other.weight < decision.weight - 40 || innerOdds(1, other.right, decision.right) > 0
+          ? 0
+          : 2 ** weigh(other),
+      ) +
+      sum(columns[decision.right], (other) =>
+        other === decision || other.weight < decision.weight - 40 || innerOdds(0, other.left, decision.left) > 0
+          ? 0
+          : 2 ** weigh(other),
+      );
+    return weigh(decision) - Math.log2(1 + rivals);
+  };
+  const own = (decision: Decision): number => decision.weight;
+  const firm = logOdds(thresholds.firm, 1 - thresholds.firm);
+  for (const decision of decisions) {
+    if (decision.weight < firm) break;
+    if (!compatible(decision)) continue;
+    const weight = contested(decision, own);
+    decision.probability = probability(weight);
+    if (weight >= firm) accept(decision);
+  }
+  leftOver();
+  return decisions;
+
+  function leftOver(): void {
+    const free = (index: number, partners: number[][]): boolean => partners[index] === undefined;
+    const share = (partners: number[][], size: number): number => {
+      const taken = partners.reduce((n) => n + 1, 0);
+      return Math.max(LEAST_LEFT_OVER, (size - taken + 1) / (size + 1));
+    };
+    const remaining = share(partnersLeft, sizes[0]) * share(partnersRight, sizes[1]);
+    const alone = (decision: Decision): number => {
+      if (decision.outcome === 'link') return -Infinity;
+      if (!free(decision.left, partnersLeft) || !free(decision.right, partnersRight)) return -Infinity;
+      return adjusted(decision, remaining);
+    };
+    const waiting = decisions.filter((decision) => decision.outcome !== 'link');
+    const linked: Decision[] = [];
+    for (const decision of waiting) {
+      const lonely = free(decision.left, partnersLeft) && free(decision.right, partnersRight);
+      const weight = lonely ? contested(decision, alone) : beside(decision);
+      decision.probability = probability(weight);
+      if (decision.probability >= thresholds.link) linked.push(decision);
+      else if (decision.probability >= thresholds.review) decision.outcome = 'review';
+    }
+    for (const decision of linked) decision.weight = logOdds(decision.probability, 1 - decision.probability);
+    linked.sort((a, b) => b.weight - a.weight || a.left - b.left || a.right - b.right);
+    let links = 0;
+    let wrong = 0;
+    for (const decision of decisions) {
+      if (decision.outcome !== 'link') continue;
+      links++;
+      wrong += 1 - decision.probability;
+    }
+    for (const decision of linked) {
+      const more = 1 - decision.probability;
+      if (wrong + more > thresholds.wrong * Math.max(1000, links + 1) || !compatible(decision)) {
+        decision.outcome = 'review';
+        continue;
+      }
+      accept(decision);
+      links++;
+      wrong += more;
+    }
+  }
+
+  /** For a record whose other side has a certain partner: as probable as that both partners are the same person. */
+  function beside(decision: Decision): number {
+    const rights = partnersLeft[decision.left] ?? [];
+    const lefts = partnersRight[decision.right] ?? [];
+    let weight = Infinity;
+    for (const r of rights) weight = Math.min(weight, innerOdds(1, r, decision.right));
+    for (const l of lefts) weight = Math.min(weight, innerOdds(0, l, decision.left));
+    // Two sure steps make a third sure, unless it speaks against itself.
+    return weight >= firm && decision.weight > -6 ? weight : Math.min(weight, decision.weight);
+  }
+}
+
+/**
+ * Strangers among what is left over are as rare as the square of it; members of one household leave and
+ * arrive together, in part.
+ */
+function adjusted({ judgement, rule, weight }: Decision, remaining: number): number {
+  if (rule !== undefined) return weight;
+  return logOdds(judgement.same, remaining ** 0.75 * judgement.household + remaining * judgement.strangers);
+}
+
+function group(decisions: Decision[], size: number, by: (decision: Decision) => number): (Decision[] | undefined)[] {
+  const groups = new Array<Decision[] | undefined>(size);
+  for (const decision of decisions) (groups[by(decision)] ??= []).push(decision);
+  return groups;
+}
+
+function sum(decisions: Decision[] | undefined, value: (decision: Decision) => number): number {
+  let total = 0;
+  for (const decision of decisions ?? []) total += value(decision);
+  return total;
+}
