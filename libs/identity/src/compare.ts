@@ -150,11 +150,9 @@ export class Comparer {
       const first = this.near(a.given, b.family);
       const second = this.near(a.family, b.given);
       if (POINTS[first]! + POINTS[second]! > straight + 1) {
-        return makeLevels(
-          first === Nearness.Same ? this.equal(a.given!, true, true) : first,
-          second === Nearness.Same ? this.equal(a.family!, true, true) : second,
-          1,
-        );
+        const one = first === Nearness.Same ? this.equal(a.given!, true, true) : first;
+        const other = second === Nearness.Same ? this.equal(a.family!, true, true) : second;
+        return secondIsGiven(a, b, first, second) ? makeLevels(other, one, 1) : makeLevels(one, other, 1);
       }
     }
     return makeLevels(
@@ -231,6 +229,20 @@ export class Comparer {
     if (near < Nearness.Different) return sameNumber ? StreetLevel.NearNameSameNumber : StreetLevel.NearName;
     return sameNumber ? StreetLevel.OnlyNumber : StreetLevel.Different;
   }
+}
+
+/**
+ * Of two records with exchanged names, which comparison was that of the given names? As their owners usually have them;
+ * where that does not tell, the worse one: a different given name is what twins have.
+ */
+function secondIsGiven(a: Name, b: Name, first: Nearness, second: Nearness): boolean {
+  const evidence = givenness(a.family) + givenness(b.given) - givenness(a.given) - givenness(b.family);
+  return Math.abs(evidence) < 1 ? POINTS[second]! < POINTS[first]! : evidence > 0;
+}
+
+/** Above 0 for what is more often a given name than a family name. */
+function givenness(word: Word | null): number {
+  return word === null ? 0 : Math.log2((word.asGiven + 0.5) / (word.asFamily + 0.5));
 }
 
 function makeLevels(given: number, family: number, order: 0 | 1): Levels {

@@ -26,7 +26,7 @@ export class Corpus {
     files: readonly (readonly PersonRecord[])[],
     private readonly options: CorpusOptions = {},
   ) {
-    this.vocabulary = new Vocabulary(options.nicknames);
+    this.vocabulary = new Vocabulary(undefined, options.nicknames);
     this.files = files.map((records) => {
       // Each file has its own way of writing dates.
       const dateOrder = detectDateOrder(dates(records));

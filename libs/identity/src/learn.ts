@@ -147,8 +147,7 @@ function expect(source: Source, distributions: Distributions, tables: Float64Arr
 function household(found: ArrayLike<number>, scale: number, c: number): number {
   const siblings = found[SIBLINGS]! * scale;
   const seen = found[c]! * scale;
-  if (c === TWINS) return seen + 0.1 + 0.01 * siblings;
-  if (c === NAMESAKES) return seen + 0.1 + 0.01 * siblings;
+  if (c === TWINS || c === NAMESAKES) return seen + 0.1 + Math.min(3, 0.01 * siblings);
   return seen + 0.25;
 }
 
@@ -181,7 +180,7 @@ function updateCross(source: Source, [left, right]: readonly Source[]): void {
   for (let c = SIBLINGS; c < STRANGERS; c++) {
     let count = between(c);
     if (c === SIBLINGS) count = siblings;
-    else if (c === TWINS || c === NAMESAKES) count = Math.max(count, 0.01 * siblings);
+    else if (c === TWINS || c === NAMESAKES) count = Math.max(count, Math.min(5, 0.01 * siblings));
     else count = Math.max(count, found[c]! * scale);
     prior[c] = count / scale / pairs;
   }

@@ -3,10 +3,12 @@ import { decideBetween, DEFAULT_THRESHOLDS, type Decision, type ScoredPair, type
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
 import type { PersonRecord } from './record';
-import { sharedEvidence } from './rules';
+import { sharedEvidence, type Rule } from './rules';
 
 export interface LinkOptions extends CorpusOptions {
   thresholds?: Partial<Thresholds>;
+  /** Deterministic rules of the site beside the built-in ones. */
+  rules?: readonly Rule[];
 }
 
 export interface LinkedPair {
@@ -54,7 +56,7 @@ export function linkFiles(
       compared++;
       const pattern = corpus.comparer.compare(a[l]!, record);
       const judgement = judge.judge(pattern);
-      const rule = sharedEvidence(a[l]!, record);
+      const rule = sharedEvidence(a[l]!, record, options.rules);
       if (judgement.logOdds > FORGET || rule !== undefined) pairs.push({ left: l, right: r, pattern, judgement, rule });
     });
   });

@@ -35,7 +35,7 @@ export type Distributions = Record<FieldName, Record<string, number[]>>;
 const STRUCTURE: Record<FieldName, readonly string[]> = {
   given: ['same', 'same', 'same', 'same', 'sibling', 'sibling', 'same', 'sibling', 'random'],
   family: ['same', 'random', 'same', 'random', 'same', 'same', 'same', 'random', 'random'],
-  order: ['same', 'same', 'same', 'same', 'random', 'random', 'same', 'random', 'random'],
+  order: ['same', 'same', 'same', 'same', 'same', 'same', 'same', 'random', 'random'],
   generation: ['same', 'same', 'same', 'same', 'random', 'random', 'namesake', 'random', 'random'],
   dob: ['same', 'same', 'same', 'same', 'sibling', 'twin', 'namesake', 'random', 'random'],
   sex: ['same', 'same', 'same', 'same', 'random', 'random', 'same', 'opposite', 'random'],

@@ -22,29 +22,39 @@ export const enum Nearness {
 }
 
 const CACHE_BITS = 20;
+const SMALL_CACHE_BITS = 12;
 
 /** All words of one body of records, with how often each occurs; compares them, remembering recent answers. */
 export class Vocabulary {
   private readonly words = new Map<string, Word>();
   private readonly streets = new Map<string, Street>();
   private readonly groups: Map<string, readonly number[]>;
-  private readonly cacheA = new Int32Array(1 << CACHE_BITS).fill(-1);
-  private readonly cacheB = new Int32Array(1 << CACHE_BITS);
-  private readonly cached = new Uint8Array(1 << CACHE_BITS);
+  private readonly bits: number;
+  private readonly cacheA: Int32Array;
+  private readonly cacheB: Int32Array;
+  private readonly cached: Uint8Array;
 
-  constructor(nicknames: readonly string[] = DEFAULT_NICKNAMES) {
-    this.groups = nicknameGroups(nicknames);
+  /** With a parent: knows its words and counts, and leaves it as it is, so that what is looked up once is forgotten with it. */
+  constructor(
+    private readonly parent?: Vocabulary,
+    nicknames: readonly string[] = DEFAULT_NICKNAMES,
+  ) {
+    this.groups = parent?.groups ?? nicknameGroups(nicknames);
+    this.bits = parent ? SMALL_CACHE_BITS : CACHE_BITS;
+    this.cacheA = new Int32Array(1 << this.bits).fill(-1);
+    this.cacheB = new Int32Array(1 << this.bits);
+    this.cached = new Uint8Array(1 << this.bits);
   }
 
   /** null for no words. Does not count an occurrence. */
   word(parts: readonly string[]): Word | null {
     const spaced = parts.join(' ');
     if (spaced === '') return null;
-    const known = this.words.get(spaced);
+    const known = this.words.get(spaced) ?? this.parent?.words.get(spaced);
     if (known) return known;
     const text = parts.join('');
     const word: Word = {
-      index: this.words.size,
+      index: this.size,
       text,
       flat: flatten(text),
       code: phoneticCode(text),
@@ -59,17 +69,22 @@ export class Vocabulary {
   street(parts: readonly string[], number: string): Street {
     const word = this.word(parts);
     const key = `${word?.index ?? ''} ${number}`;
-    let street = this.streets.get(key);
+    let street = this.streets.get(key) ?? this.parent?.streets.get(key);
     if (!street) this.streets.set(key, (street = { word, number, count: 0 }));
     return street;
   }
 
   get size(): number {
-    return this.words.size;
+    return (this.parent?.size ?? 0) + this.words.size;
   }
 
+  /** Without those of the parent. */
   all(): IterableIterator<Word> {
     return this.words.values();
+  }
+
+  allStreets(): IterableIterator<Street> {
+    return this.streets.values();
   }
 
   /** Counts have changed: what was remembered about typing errors no longer holds. */
@@ -80,7 +95,7 @@ export class Vocabulary {
   nearness(a: Word, b: Word): Nearness {
     if (a === b) return Nearness.Same;
     const [low, high] = a.index < b.index ? [a, b] : [b, a];
-    const slot = (Math.imul(low.index, 0x9e3779b1) ^ Math.imul(high.index, 0x85ebca6b)) >>> (32 - CACHE_BITS);
+    const slot = (Math.imul(low.index, 0x9e3779b1) ^ Math.imul(high.index, 0x85ebca6b)) >>> (32 - this.bits);
     if (this.cacheA[slot] === low.index && this.cacheB[slot] === high.index) return this.cached[slot] as Nearness;
     const found = this.compare(low, high);
     this.cacheA[slot] = low.index;
