@@ -120,13 +120,16 @@ export function crowdedDays(days: ReadonlyMap<DateNumber, number>, records: numb
 
 /** Compares records of one vocabulary. Symmetric: compare(a, b) equals compare(b, a). */
 export class Comparer {
+  /** Used again for every pair: millions of pairs would keep the collector busy. */
+  private readonly levels = emptyLevels();
+
   constructor(
     private readonly vocabulary: Vocabulary,
     private readonly counts: Counts,
   ) {}
 
   compare(a: NormalisedRecord, b: NormalisedRecord): number {
-    const levels = this.names(a.names[0]!, b.names[0]!);
+    const levels = this.names(a.names[0]!, b.names[0]!, this.levels);
     if (a.names.length > 1 || b.names.length > 1) this.otherGroups(a, b, levels);
     levels.generation =
       a.generation === 0 || b.generation === 0
@@ -142,7 +145,7 @@ export class Comparer {
     return packLevels(levels);
   }
 
-  private names(a: Name, b: Name): Levels {
+  private names(a: Name, b: Name, out: Levels): Levels {
     const given = this.near(a.given, b.given);
     const family = this.near(a.family, b.family);
     const straight = POINTS[given]! + POINTS[family]!;
@@ -152,10 +155,11 @@ export class Comparer {
       if (POINTS[first]! + POINTS[second]! > straight + 1) {
         const one = first === Nearness.Same ? this.equal(a.given!, true, true) : first;
         const other = second === Nearness.Same ? this.equal(a.family!, true, true) : second;
-        return secondIsGiven(a, b, first, second) ? makeLevels(other, one, 1) : makeLevels(one, other, 1);
+        return secondIsGiven(a, b, first, second) ? setNames(out, other, one, 1) : setNames(out, one, other, 1);
       }
     }
-    return makeLevels(
+    return setNames(
+      out,
       given === Nearness.Same ? this.equal(a.given!, true, false) : given,
       family === Nearness.Same ? this.equal(a.family!, false, true) : family,
       0,
@@ -168,7 +172,7 @@ export class Comparer {
     a.names.forEach((x, i) => {
       b.names.forEach((y, j) => {
         if (i === 0 && j === 0) return;
-        const other = this.names(x, y);
+        const other = this.names(x, y, emptyLevels());
         const points = pointsOf(other);
         if (points <= best) return;
         best = points;
@@ -245,8 +249,15 @@ function givenness(word: Word | null): number {
   return word === null ? 0 : Math.log2((word.asGiven + 0.5) / (word.asFamily + 0.5));
 }
 
-function makeLevels(given: number, family: number, order: 0 | 1): Levels {
-  return { given, family, order, generation: 0, dob: 0, sex: 0, place: 0, street: 0, phone: 0 };
+function emptyLevels(): Levels {
+  return { given: 0, family: 0, order: 0, generation: 0, dob: 0, sex: 0, place: 0, street: 0, phone: 0 };
+}
+
+function setNames(levels: Levels, given: number, family: number, order: 0 | 1): Levels {
+  levels.given = given;
+  levels.family = family;
+  levels.order = order;
+  return levels;
 }
 
 function pointsOf({ given, family, order }: Levels): number {

@@ -10,7 +10,7 @@ export interface CorpusOptions extends Omit<NormaliseOptions, 'dateOrder'> {
   nicknames?: readonly string[];
   /** Largest block looked into. Default 100. */
   largestBlock?: number;
-  /** Records of each side that weights are learnt from; default 40,000. */
+  /** Records of each side that weights are learnt from; default 20,000. */
   learnFrom?: number;
   seed?: number;
 }
@@ -84,7 +84,7 @@ export class Corpus {
     const all = this.files.reduce((sum, file) => sum + file.length, 0);
     const counts = new Map<number, number>();
     if (all < 2) return counts;
-    const wanted = Math.max(20_000, Math.min(600_000, 60 * all));
+    const wanted = Math.max(20_000, Math.min(400_000, 60 * all));
     const random = generator(this.options.seed ?? 1);
     const pick = (): NormalisedRecord => {
       let at = Math.floor(random() * all);
@@ -103,7 +103,7 @@ export class Corpus {
   }
 
   private sampling(records: number): { step: number; taken: number } {
-    const taken = Math.min(records, this.options.learnFrom ?? 40_000);
+    const taken = Math.min(records, this.options.learnFrom ?? 20_000);
     return { step: records / Math.max(1, taken), taken };
   }
 }

@@ -60,11 +60,13 @@ export function decideBetween(
   const columns = group(decisions, sizes[1], (each) => each.right);
   const partnersLeft: number[][] = [];
   const partnersRight: number[][] = [];
-  const sameInner = new Map<string, number>();
+  const sameInner = [new Map<number, number>(), new Map<number, number>()] as const;
   const innerOdds: InnerOdds = (file, a, b) => {
-    const key = `${file} ${Math.min(a, b)} ${Math.max(a, b)}`;
-    let odds = sameInner.get(key);
-    if (odds === undefined) sameInner.set(key, (odds = inner(file, a, b)));
+    const key = Math.min(a, b) * sizes[file] + Math.max(a, b);
+    const known = sameInner[file].get(key);
+    if (known !== undefined) return known;
+    const odds = inner(file, a, b);
+    sameInner[file].set(key, odds);
     return odds;
   };
   const compatible = (decision: Decision): boolean =>

@@ -88,6 +88,8 @@ interface Source {
   pairs: number;
   scale: number;
   mostSame: number;
+  /** Most of the pairs have a street each. */
+  addresses: boolean;
   prior: Float64Array;
   /** Expected pairs of each class among those seen. */
   found: Float64Array;
@@ -98,8 +100,15 @@ function makeSource({ counts, pairs, scale, mostSame }: PatternCounts, same: num
   const start = [0.8, 0.05, 0.1, 0.02, 0.3, 0.01, 0.01, 0.2];
   start.forEach((share, c) => (prior[c] = (share * same) / Math.max(1, pairs)));
   prior[STRANGERS] = 1 - prior.reduce((a, b) => a + b, 0);
+  let all = 0;
+  let withStreets = 0;
+  for (const [pattern, count] of counts) {
+    all += count;
+    if (unpackLevels(pattern).street !== StreetLevel.Missing) withStreets += count;
+  }
   return {
     values: [...counts.keys()].map(fieldValues),
+    addresses: withStreets > all / 2,
     counts: Float64Array.from(counts.values()),
     pairs: Math.max(1, pairs),
     scale,
@@ -143,19 +152,25 @@ function expect(source: Source, distributions: Distributions, tables: Float64Arr
   });
 }
 
-/** Pseudo-counts: a file in which no twins were seen may hold some, the more so where there are siblings. */
-function household(found: ArrayLike<number>, scale: number, c: number): number {
+/** Twins, or namesakes, are at most this many for each other pair of one family name in a household. */
+const MOST_TWINS = 0.15;
+
+/**
+ * Pseudo-counts: a file in which no twins were seen may hold some, the more so where there are siblings. Where addresses
+ * show households, and there are hardly any, what looks like twins is one person whose given name was replaced.
+ */
+function household({ found, scale, addresses }: Source, c: number): number {
   const siblings = found[SIBLINGS]! * scale;
   const seen = found[c]! * scale;
-  if (c === TWINS || c === NAMESAKES) return seen + 0.1 + Math.min(3, 0.01 * siblings);
-  return seen + 0.25;
+  if (c !== TWINS && c !== NAMESAKES) return seen + 0.25;
+  return (addresses ? Math.min(seen, MOST_TWINS * siblings) : seen) + 0.1 + Math.min(3, 0.01 * siblings);
 }
 
 function updateWithin(source: Source): void {
   const { found, prior, pairs, scale } = source;
   capSame(source);
   for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
-  for (let c = SIBLINGS; c < STRANGERS; c++) prior[c] = household(found, scale, c) / scale / pairs;
+  for (let c = SIBLINGS; c < STRANGERS; c++) prior[c] = household(source, c) / scale / pairs;
   prior[STRANGERS] = Math.max(0.5, 1 - prior.subarray(0, STRANGERS).reduce((a, b) => a + b, 0));
 }
 
@@ -175,7 +190,7 @@ function updateCross(source: Source, [left, right]: readonly Source[]): void {
   capSame(source);
   for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
   const between = (c: number): number =>
-    2 * Math.sqrt(household(left!.found, left!.scale, c) * household(right!.found, right!.scale, c));
+    2 * Math.sqrt(household(left!, c) * household(right!, c));
   const siblings = Math.max(between(SIBLINGS), found[SIBLINGS]! * scale);
   for (let c = SIBLINGS; c < STRANGERS; c++) {
     let count = between(c);

@@ -31,7 +31,7 @@ export interface LinkResult {
 }
 
 /** Pairs this unlikely are not looked at again (log2 odds). */
-const FORGET = -18;
+const FORGET = -14;
 
 /** Links two files. Indices in the answer are positions in the files. */
 export function linkFiles(

@@ -32,6 +32,8 @@ export interface Word {
   /** `text` with the spellings of umlauts and doubled letters brought together. */
   readonly flat: string;
   readonly code: string;
+  /** Which of the letters a to z it has, as bits. */
+  readonly letters: number;
   /** The words of it, where there are several; else the text alone. */
   readonly parts: readonly string[];
   /** How many records have it as given name, and as family name (or other text). */

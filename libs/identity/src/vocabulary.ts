@@ -58,6 +58,7 @@ export class Vocabulary {
       text,
       flat: flatten(text),
       code: phoneticCode(text),
+      letters: lettersOf(text),
       parts: parts.length > 1 ? [...parts] : [text],
       asGiven: 0,
       asFamily: 0,
@@ -116,6 +117,8 @@ export class Vocabulary {
       if (shared !== Nearness.Different) return shared;
     }
     const shortest = Math.min(x.length, y.length);
+    // Three edits change six letters at most, and what is similar has most of its letters in common.
+    if (bitCount(a.letters ^ b.letters) > 6) return Nearness.Different;
     const distance = editDistance(x, y, 3);
     const similarity = jaroWinkler(x, y);
     const near = (distance === 1 && shortest >= 3) || (distance === 2 && shortest >= 7) || similarity >= 0.94;
@@ -160,4 +163,19 @@ function bothEstablished(a: Word, b: Word): boolean {
   const second = b.asGiven + b.asFamily;
   const rarer = Math.min(first, second);
   return rarer >= 3 && rarer >= 0.02 * Math.max(first, second);
+}
+
+function lettersOf(text: string): number {
+  let letters = 0;
+  for (let i = 0; i < text.length; i++) {
+    const at = text.charCodeAt(i) - 97;
+    if (at >= 0 && at < 26) letters |= 1 << at;
+  }
+  return letters;
+}
+
+function bitCount(bits: number): number {
+  let n = bits - ((bits >>> 1) & 0x55555555);
+  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
