@@ -1,4 +1,6 @@
+import { DOB_MISSING, EXACT, unpackLevels } from './compare';
 import { logOdds, probability, type Judgement } from './judge';
+import { Nearness } from './vocabulary';
 
 export interface Thresholds {
   /** Least probability of a link without a person's review. */
@@ -7,12 +9,18 @@ export interface Thresholds {
   firm: number;
   /** Most wrong links expected, as a share of all links. */
   wrong: number;
+  /**
+   * The same two where the files say so little (no birth dates, say) that not even half of the persons could be linked: what
+   * is then called a link is as sure as the files allow.
+   */
+  poorLink: number;
+  poorWrong: number;
   /** Least probability of a review. */
   review: number;
   /** Most reviews, as a share of the persons in the larger file. */
   reviewShare: number;
 }
-export const DEFAULT_THRESHOLDS: Thresholds = { link: 0.995, firm: 0.999, wrong: 0.00015, review: 0.02, reviewShare: 0.028 };
+export const DEFAULT_THRESHOLDS: Thresholds = { link: 0.995, firm: 0.999, wrong: 0.00015, poorLink: 0.99, poorWrong: 0.01, review: 0.02, reviewShare: 0.028 };
 
 export interface ScoredPair {
   left: number;
@@ -41,13 +49,14 @@ const LEAST_LEFT_OVER = 1 / 16;
 /**
  * Decides pairs between two files, each of which has (almost) no person twice. First what is certain by itself; then what is
  * left over, where fewer strangers compete; a record with a certain partner takes a second one only where both are the same
- * person inside their own file.
+ * person inside their own file. `expectedSame` is how many pairs of one person the model expects in all.
  */
 export function decideBetween(
   pairs: ScoredPair[],
   sizes: readonly [number, number],
   inner: InnerOdds,
   thresholds: Thresholds = DEFAULT_THRESHOLDS,
+  expectedSame = 0,
 ): Decision[] {
   const decisions: Decision[] = pairs.map((pair) => ({
     ...pair,
@@ -108,7 +117,8 @@ export function decideBetween(
     const free = (index: number, partners: number[][]): boolean => partners[index] === undefined;
     const share = (partners: number[][], size: number): number => {
       const taken = partners.reduce((n) => n + 1, 0);
-      return Math.max(LEAST_LEFT_OVER, (size - taken + 1) / (size + 1));
+      // Where nothing can be certain (no birth dates, say) the model's own count stands for the partners.
+      return Math.max(LEAST_LEFT_OVER, (size - Math.max(taken, Math.min(expectedSame, size)) + 1) / (size + 1));
     };
     const remaining = share(partnersLeft, sizes[0]) * share(partnersRight, sizes[1]);
     const alone = (decision: Decision): number => {
@@ -122,27 +132,33 @@ export function decideBetween(
       const lonely = free(decision.left, partnersLeft) && free(decision.right, partnersRight);
       const weight = lonely ? contested(decision, alone) : beside(decision);
       decision.probability = probability(weight);
-      if (decision.probability >= thresholds.link) linked.push(decision);
+      if (decision.probability >= thresholds.poorLink) linked.push(decision);
       else if (decision.probability >= thresholds.review) decision.outcome = 'review';
     }
     for (const decision of linked) decision.weight = logOdds(decision.probability, 1 - decision.probability);
     linked.sort((a, b) => b.weight - a.weight || a.left - b.left || a.right - b.right);
-    let links = 0;
-    let wrong = 0;
-    for (const decision of decisions) {
-      if (decision.outcome !== 'link') continue;
-      links++;
-      wrong += 1 - decision.probability;
-    }
+    const before = decisions.filter((decision) => decision.outcome === 'link');
+    const doubt = (some: readonly Decision[]): number => some.reduce((all, each) => all + 1 - each.probability, 0);
+    const enough = take(thresholds.link, thresholds.wrong);
+    const chosen = before.length + enough.length < expectedSame / 2 ? take(thresholds.poorLink, thresholds.poorWrong) : enough;
+    const taken = new Set(chosen);
     for (const decision of linked) {
-      const more = 1 - decision.probability;
-      if (wrong + more > thresholds.wrong * Math.max(1000, links + 1) || !compatible(decision)) {
-        decision.outcome = 'review';
-        continue;
+      if (taken.has(decision) && compatible(decision)) accept(decision);
+      else decision.outcome = 'review';
+    }
+
+    /** The surest, as many as keep the wrong ones expected below their share. */
+    function take(least: number, share: number): Decision[] {
+      const some: Decision[] = [];
+      let wrong = doubt(before);
+      for (const decision of linked) {
+        if (decision.probability < least) break;
+        if (needsMore(decision.pattern) && decision.weight < firm) continue;
+        wrong += 1 - decision.probability;
+        if (wrong > share * Math.max(1000, before.length + some.length + 1)) break;
+        some.push(decision);
       }
-      accept(decision);
-      links++;
-      wrong += more;
+      return some;
     }
   }
 
@@ -156,6 +172,15 @@ export function decideBetween(
     // Two sure steps make a third sure, unless it speaks against itself.
     return weight >= firm && decision.weight > -6 ? weight : Math.min(weight, decision.weight);
   }
+}
+
+/** One of given name, family name and birth date is not there to agree, and another does not agree plainly. */
+function needsMore(pattern: number): boolean {
+  const { given, family, dob } = unpackLevels(pattern);
+  const plain = (name: number): boolean => name >= EXACT || name <= Nearness.Typo;
+  const absent = (name: number): boolean => name === Nearness.Missing || name === Nearness.Initial;
+  if (absent(given) || absent(family)) return true;
+  return dob === DOB_MISSING && !(plain(given) && plain(family));
 }
 
 /**

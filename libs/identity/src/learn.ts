@@ -1,4 +1,4 @@
-import { DobLevel, StreetLevel, unpackLevels, EXACT } from './compare';
+import { DOB_MISSING, DobLevel, StreetLevel, unpackLevels, EXACT } from './compare';
 import {
   addTo,
   CLASSES,
@@ -90,6 +90,8 @@ interface Source {
   mostSame: number;
   /** Most of the pairs have a street each. */
   addresses: boolean;
+  /** More than one pair in twenty has a birth date each. */
+  dates: boolean;
   prior: Float64Array;
   /** Expected pairs of each class among those seen. */
   found: Float64Array;
@@ -102,13 +104,16 @@ function makeSource({ counts, pairs, scale, mostSame }: PatternCounts, same: num
   prior[STRANGERS] = 1 - prior.reduce((a, b) => a + b, 0);
   let all = 0;
   let withStreets = 0;
+  let withDates = 0;
   for (const [pattern, count] of counts) {
     all += count;
     if (unpackLevels(pattern).street !== StreetLevel.Missing) withStreets += count;
+    if (unpackLevels(pattern).dob !== DOB_MISSING) withDates += count;
   }
   return {
     values: [...counts.keys()].map(fieldValues),
     addresses: withStreets > all / 2,
+    dates: withDates > all / 20,
     counts: Float64Array.from(counts.values()),
     pairs: Math.max(1, pairs),
     scale,
@@ -154,21 +159,32 @@ function expect(source: Source, distributions: Distributions, tables: Float64Arr
 
 /** Twins, or namesakes, are at most this many for each other pair of one family name in a household. */
 const MOST_TWINS = 0.15;
+/** What is taken where it cannot be seen. */
+const UNSEEN_TWINS = 0.005;
 
 /**
  * Pseudo-counts: a file in which no twins were seen may hold some, the more so where there are siblings. Where addresses
  * show households, and there are hardly any, what looks like twins is one person whose given name was replaced.
  */
-function household({ found, scale, addresses }: Source, c: number): number {
+function household({ found, scale, addresses, dates }: Source, c: number): number {
   const siblings = found[SIBLINGS]! * scale;
   const seen = found[c]! * scale;
   if (c !== TWINS && c !== NAMESAKES) return seen + 0.25;
+  if (!dates) return c === TWINS ? 0.1 + UNSEEN_TWINS * siblings : 0.1 + seen;
   return (addresses ? Math.min(seen, MOST_TWINS * siblings) : seen) + 0.1 + Math.min(3, 0.01 * siblings);
 }
 
-function updateWithin(source: Source): void {
+function updateWithin(source: Source, single: boolean): void {
   const { found, prior, pairs, scale } = source;
   capSame(source);
+  // Without birth dates nothing tells a namesake in the house from a second record of one person: between two files the
+  // first is the safer belief.
+  if (!source.dates && !single) {
+    for (let c = 0; c < SAME_CLASSES; c++) {
+      found[NAMESAKES]! += found[c]!;
+      found[c] = 0;
+    }
+  }
   for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
   for (let c = SIBLINGS; c < STRANGERS; c++) prior[c] = household(source, c) / scale / pairs;
   prior[STRANGERS] = Math.max(0.5, 1 - prior.subarray(0, STRANGERS).reduce((a, b) => a + b, 0));
@@ -195,7 +211,9 @@ function updateCross(source: Source, [left, right]: readonly Source[]): void {
   for (let c = SIBLINGS; c < STRANGERS; c++) {
     let count = between(c);
     if (c === SIBLINGS) count = siblings;
-    else if (c === TWINS || c === NAMESAKES) count = Math.max(count, Math.min(5, 0.01 * siblings));
+    else if (c === TWINS || c === NAMESAKES) {
+      if (source.dates) count = Math.max(count, Math.min(5, 0.01 * siblings));
+    }
     else count = Math.max(count, found[c]! * scale);
     prior[c] = count / scale / pairs;
   }
@@ -266,7 +284,7 @@ export function learn(input: LearnInput): Learnt {
     const tables = valueTables(distributions);
     for (const source of within) expect(source, distributions, tables, sums);
     if (cross) expect(cross, distributions, tables, sums);
-    for (const source of within) updateWithin(source);
+    for (const source of within) updateWithin(source, !cross);
     if (cross) updateCross(cross, within);
     const change = maximise(distributions, prior, sums);
     if (change < 1e-4 && iterations > 10) break;

@@ -2,6 +2,7 @@ import { Corpus, type CorpusOptions } from './corpus';
 import { decideBetween, DEFAULT_THRESHOLDS, type Decision, type ScoredPair, type Thresholds } from './decide';
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
+import { SAME_CLASSES } from './parameters';
 import type { PersonRecord } from './record';
 import { sharedEvidence, type Rule } from './rules';
 
@@ -70,6 +71,7 @@ export function linkFiles(
       return inner[file]!.judge(corpus.comparer.compare(records[x]!, records[y]!)).logOdds;
     },
     thresholds,
+    learnt.prior.slice(0, SAME_CLASSES).reduce((sum, share) => sum + share, 0) * a.length * b.length,
   );
   const links = decisions.filter((each) => each.outcome === 'link');
   const budget = Math.max(5, Math.floor(thresholds.reviewShare * Math.max(a.length, b.length)));
