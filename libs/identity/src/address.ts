@@ -10,7 +10,11 @@ const KINDS = new Set(
   ).split(' '),
 );
 /** Words before a part of the address that is no street. */
-const UNIT = new Set('apt apartment unit flat suite ste room rm floor fl no nr num number wohnung whg etage app appt piso hs haus house block blk bldg'.split(' '));
+const UNIT = new Set(
+  'apt apartment unit flat suite ste room rm floor fl no nr num number wohnung whg etage app appt piso hs haus house block blk bldg'.split(
+    ' ',
+  ),
+);
 
 export interface PlainStreet {
   /** Words of the street's name, as written, without its kind. */
@@ -20,7 +24,9 @@ export interface PlainStreet {
 
 /** House number (the first number with its letter) and the words of the name; everything after a second number is kept as words. */
 export function parseStreet(value: string): PlainStreet | null {
-  const tokens = plain(value).split(' ').filter((token) => token !== '');
+  const tokens = plain(value)
+    .split(' ')
+    .filter((token) => token !== '');
   if (tokens.length === 0) return null;
   let number = '';
   const words: string[] = [];
@@ -40,7 +46,9 @@ export function parseStreet(value: string): PlainStreet | null {
 
 /** Words of a city's name; saint and its abbreviations alike. */
 export function parseCity(value: string): string[] {
-  const words = plain(value).split(' ').filter((word) => word !== '');
+  const words = plain(value)
+    .split(' ')
+    .filter((word) => word !== '');
   return words.map((word) => (word === 'saint' || word === 'sankt' ? 'st' : word === 'mount' ? 'mt' : word));
 }
 

@@ -8,7 +8,7 @@ import { Vocabulary } from './vocabulary';
 
 export interface CorpusOptions extends Omit<NormaliseOptions, 'dateOrder'> {
   nicknames?: readonly string[];
-  /** Largest block looked into. Default 100. */
+  /** Largest block looked into. Default 50. */
   largestBlock?: number;
   /** Records of each side that weights are learnt from; default 20,000. */
   learnFrom?: number;
@@ -47,7 +47,7 @@ export class Corpus {
   }
 
   index(file: number): BlockIndex {
-    return new BlockIndex(this.files[file]!, { largest: this.options.largestBlock ?? 100 });
+    return new BlockIndex(this.files[file]!, { largest: this.options.largestBlock ?? 50 });
   }
 
   /** Patterns of pairs between two files. */
@@ -59,7 +59,7 @@ export class Corpus {
       const record = b[Math.floor(i * step)]!;
       index.candidates(record, (found) => add(counts, this.comparer.compare(a[found]!, record)));
     }
-    const scale = b.length / Math.max(1, taken);
+    const scale = Math.max(1, b.length / Math.max(1, taken));
     return { counts, pairs: (a.length * b.length) / scale, scale, mostSame: 2 * Math.min(a.length, b.length) };
   }
 
@@ -74,7 +74,7 @@ export class Corpus {
       // Only with later records, so that each pair is met once.
       index.candidates(record, (found) => add(counts, this.comparer.compare(records[found]!, record)), at);
     }
-    const scale = records.length / Math.max(1, taken);
+    const scale = Math.max(1, records.length / Math.max(1, taken));
     const pairs = (records.length * (records.length - 1)) / 2;
     return { counts, pairs: pairs / scale, scale, mostSame: 3 * records.length };
   }

@@ -30,7 +30,11 @@ function split(text: string): string[] {
 }
 
 /** 0 where the text is no date. The clock is only used for two-digit years. */
-export function parseDate(value: string, order: DateOrder = 'day-month', thisYear = new Date().getFullYear()): DateNumber {
+export function parseDate(
+  value: string,
+  order: DateOrder = 'day-month',
+  thisYear = new Date().getFullYear(),
+): DateNumber {
   let text = value.trim();
   if (text === '') return 0;
   const time = /^(\d{4}.\d{1,2}.\d{1,2}|\d{8})[T ]\d/.exec(text);
@@ -48,7 +52,7 @@ export function parseDate(value: string, order: DateOrder = 'day-month', thisYea
     return glued ? parseDate(`${glued[1]} ${glued[2]} ${glued[3]}`, order, thisYear) : 0;
   }
   const named = parts.findIndex((part) => /^\p{L}/u.test(part) && monthOf(part) !== 0);
-  const numbers = parts.filter((part) => /^\d/.test(part)).map((part) => part.replace(/\D+$/, ''));
+  const numbers = parts.flatMap((part) => /^\d+/.exec(part) ?? []);
   if (named >= 0) {
     const month = monthOf(parts[named]!);
     if (numbers.length < 2) return numbers.length === 1 ? pack(century(numbers[0]!, thisYear), month, 0) : 0;
@@ -83,7 +87,15 @@ function compact(digits: string, order: DateOrder): DateNumber {
 }
 
 function monthOf(word: string): number {
-  return MONTHS[word.toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '').slice(0, 3)] ?? 0;
+  return (
+    MONTHS[
+      word
+        .toLowerCase()
+        .normalize('NFD')
+        .replace(/[\u0300-\u036f]/g, '')
+        .slice(0, 3)
+    ] ?? 0
+  );
 }
 
 /** How a file writes its dates, by a vote of those that leave no choice (a first or second number above 12). */
@@ -93,7 +105,8 @@ export function detectDateOrder(values: Iterable<string>): DateOrder {
   let slashes = 0;
   let seen = 0;
   for (const value of values) {
-    const match = /^\s*(\d{1,2})([^\d])(\d{1,2})\2\d{2,4}/.exec(value) ?? /^\s*(\d{2})()(\d{2})(?:18|19|20)\d\d\s*$/.exec(value);
+    const match =
+      /^\s*(\d{1,2})([^\d])(\d{1,2})\2\d{2,4}/.exec(value) ?? /^\s*(\d{2})()(\d{2})(?:18|19|20)\d\d\s*$/.exec(value);
     if (!match) continue;
     seen++;
     if (match[2] === '/') slashes++;

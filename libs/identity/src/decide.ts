@@ -1,4 +1,4 @@
-import { DOB_MISSING, EXACT, unpackLevels } from './compare';
+import { DOB_MISSING, DobLevel, EXACT, StreetLevel, unpackLevels } from './compare';
 import { logOdds, probability, type Judgement } from './judge';
 import { Nearness } from './vocabulary';
 
@@ -20,7 +20,15 @@ export interface Thresholds {
   /** Most reviews, as a share of the persons in the larger file. */
   reviewShare: number;
 }
-export const DEFAULT_THRESHOLDS: Thresholds = { link: 0.995, firm: 0.999, wrong: 0.00015, poorLink: 0.99, poorWrong: 0.01, review: 0.02, reviewShare: 0.028 };
+export const DEFAULT_THRESHOLDS: Thresholds = {
+  link: 0.995,
+  firm: 0.999,
+  wrong: 0.00015,
+  poorLink: 0.99,
+  poorWrong: 0.01,
+  review: 0.02,
+  reviewShare: 0.028,
+};
 
 export interface ScoredPair {
   left: number;
@@ -40,6 +48,13 @@ export interface Decision extends ScoredPair {
   weight: number;
 }
 
+/** What the model expects in all: pairs of one person, and records of each file that have a partner. */
+export interface Expected {
+  pairs: number;
+  left: number;
+  right: number;
+}
+
 /** What is known about pairs inside a file. */
 export type InnerOdds = (file: 0 | 1, a: number, b: number) => number;
 
@@ -49,14 +64,14 @@ const LEAST_LEFT_OVER = 1 / 16;
 /**
  * Decides pairs between two files, each of which has (almost) no person twice. First what is certain by itself; then what is
  * left over, where fewer strangers compete; a record with a certain partner takes a second one only where both are the same
- * person inside their own file. `expectedSame` is how many pairs of one person the model expects in all.
+ * person inside their own file.
  */
 export function decideBetween(
   pairs: ScoredPair[],
   sizes: readonly [number, number],
   inner: InnerOdds,
   thresholds: Thresholds = DEFAULT_THRESHOLDS,
-  expectedSame = 0,
+  expected: Expected = { pairs: 0, left: 0, right: 0 },
 ): Decision[] {
   const decisions: Decision[] = pairs.map((pair) => ({
     ...pair,
@@ -115,12 +130,12 @@ export function decideBetween(
 
   function leftOver(): void {
     const free = (index: number, partners: number[][]): boolean => partners[index] === undefined;
-    const share = (partners: number[][], size: number): number => {
+    const share = (partners: number[][], size: number, foreseen: number): number => {
       const taken = partners.reduce((n) => n + 1, 0);
       // Where nothing can be certain (no birth dates, say) the model's own count stands for the partners.
-      return Math.max(LEAST_LEFT_OVER, (size - Math.max(taken, Math.min(expectedSame, size)) + 1) / (size + 1));
+      return Math.max(LEAST_LEFT_OVER, (size - Math.max(taken, Math.min(foreseen, size)) + 1) / (size + 1));
     };
-    const remaining = share(partnersLeft, sizes[0]) * share(partnersRight, sizes[1]);
+    const remaining = share(partnersLeft, sizes[0], expected.left) * share(partnersRight, sizes[1], expected.right);
     const alone = (decision: Decision): number => {
       if (decision.outcome === 'link') return -Infinity;
       if (!free(decision.left, partnersLeft) || !free(decision.right, partnersRight)) return -Infinity;
@@ -140,7 +155,8 @@ export function decideBetween(
     const before = decisions.filter((decision) => decision.outcome === 'link');
     const doubt = (some: readonly Decision[]): number => some.reduce((all, each) => all + 1 - each.probability, 0);
     const enough = take(thresholds.link, thresholds.wrong);
-    const chosen = before.length + enough.length < expectedSame / 2 ? take(thresholds.poorLink, thresholds.poorWrong) : enough;
+    const chosen =
+      before.length + enough.length < expected.pairs / 2 ? take(thresholds.poorLink, thresholds.poorWrong) : enough;
     const taken = new Set(chosen);
     for (const decision of linked) {
       if (taken.has(decision) && compatible(decision)) accept(decision);
@@ -174,13 +190,15 @@ export function decideBetween(
   }
 }
 
-/** One of given name, family name and birth date is not there to agree, and another does not agree plainly. */
+/** A name is missing, or does not agree plainly and the street neither, or the birth date is another one. */
 function needsMore(pattern: number): boolean {
-  const { given, family, dob } = unpackLevels(pattern);
-  const plain = (name: number): boolean => name >= EXACT || name <= Nearness.Typo;
+  const { given, family, dob, street } = unpackLevels(pattern);
   const absent = (name: number): boolean => name === Nearness.Missing || name === Nearness.Initial;
+  const plain = (name: number): boolean => name >= EXACT || name <= Nearness.Typo;
   if (absent(given) || absent(family)) return true;
-  return dob === DOB_MISSING && !(plain(given) && plain(family));
+  const atHome = street <= StreetLevel.NearNameSameNumber && dob !== DOB_MISSING;
+  if (!atHome && !(plain(given) && plain(family))) return true;
+  return !atHome && dob >= DobLevel.DayMonth && dob !== DobLevel.Compatible && dob < EXACT;
 }
 
 /**

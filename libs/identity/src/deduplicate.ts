@@ -61,7 +61,9 @@ export function deduplicate(records: readonly PersonRecord[], options: LinkOptio
     const sure = probability(weight);
     const [a, b] = [clusters.of(left), clusters.of(right)];
     if (a === b) continue;
-    const contradicted = a.slice(0, COMPARED_MEMBERS).some((x) => b.slice(0, COMPARED_MEMBERS).some((y) => between(x, y) < CONTRADICTION));
+    const contradicted = a
+      .slice(0, COMPARED_MEMBERS)
+      .some((x) => b.slice(0, COMPARED_MEMBERS).some((y) => between(x, y) < CONTRADICTION));
     const few = wrong + 1 - sure <= thresholds.wrong * Math.max(1000, links + 1);
     if (sure >= thresholds.link && few && !contradicted) {
       clusters.join(a, b);

@@ -16,7 +16,17 @@ export interface FieldEvidence {
   bits: number;
 }
 
-const NAME_LEVELS = ['same', 'variant', 'part', 'typing error', 'another name, similar', 'loosely similar', 'different', 'missing', 'initial'];
+const NAME_LEVELS = [
+  'same',
+  'variant',
+  'part',
+  'typing error',
+  'another name, similar',
+  'loosely similar',
+  'different',
+  'missing',
+  'initial',
+];
 const PLAIN = ['same', 'near', 'different', 'missing'];
 const DOB = new Map<number, string>([
   [DobLevel.Same, 'same'],
@@ -48,7 +58,8 @@ const GENERATIONS = new Map<number, string>([
 
 function describe(field: FieldName, value: number): string {
   if (field === 'order') return value === 1 ? 'given and family name exchanged' : 'as written';
-  if (field === 'sex' || field === 'phone') return field === 'sex' && value === 2 ? 'missing' : PLAIN[value === 1 && field === 'sex' ? 2 : value]!;
+  if (field === 'sex' || field === 'phone')
+    return field === 'sex' && value === 2 ? 'missing' : PLAIN[value === 1 && field === 'sex' ? 2 : value]!;
   if (field === 'place') return `city ${PLAIN[value >> 2]}, code ${PLAIN[value & 3]}`;
   if (value >= EXACT && value < 31) return `same, shared by one in ${Math.round(2 ** (value - EXACT + 0.5))}`;
   if (field === 'dob') return DOB.get(value)!;

@@ -1,4 +1,12 @@
-export { Sex, type DateNumber, type Name, type NormalisedRecord, type PersonRecord, type Street, type Word } from './record';
+export {
+  Sex,
+  type DateNumber,
+  type Name,
+  type NormalisedRecord,
+  type PersonRecord,
+  type Street,
+  type Word,
+} from './record';
 export { detectDateOrder, parseDate, type DateOrder } from './date';
 export { isSharedId, normaliseRecord, type NormaliseOptions } from './normalise';
 export { Vocabulary } from './vocabulary';

@@ -1,4 +1,12 @@
-import { CLASSES, fieldValues, SAME_CLASSES, STRANGERS, valueTables, type Distributions, type ValueTables } from './parameters';
+import {
+  CLASSES,
+  fieldValues,
+  SAME_CLASSES,
+  STRANGERS,
+  valueTables,
+  type Distributions,
+  type ValueTables,
+} from './parameters';
 
 /** Masses of one pattern among all pairs, in proportion: the same person, one household, strangers. */
 export interface Judgement {

@@ -125,14 +125,27 @@ function makeSource({ counts, pairs, scale, mostSame }: PatternCounts, same: num
 
 /** What one person's records say of themselves is learnt from them alone; addresses from their households too. */
 function teaches(field: (typeof FIELDS)[number], c: number): boolean {
-  return c < SAME_CLASSES || field === 'place' || field === 'street' || field === 'phone' || (field === 'dob' && c === SIBLINGS);
+  return (
+    c < SAME_CLASSES ||
+    field === 'place' ||
+    field === 'street' ||
+    field === 'phone' ||
+    (field === 'dob' && c === SIBLINGS)
+  );
 }
 
 /** Expectation: fills `found`, and adds each level's expected count to `sums`. */
-function expect(source: Source, distributions: Distributions, tables: Float64Array[][], sums: Map<string, Float64Array>): void {
+function expect(
+  source: Source,
+  distributions: Distributions,
+  tables: Float64Array[][],
+  sums: Map<string, Float64Array>,
+): void {
   const classes = CLASSES.length;
   const weights = new Float64Array(classes);
-  const targets = CLASSES.map((_, c) => FIELDS.map((field) => (teaches(field, c) ? sums.get(`${field} ${situationOf(field, c)}`) : undefined)));
+  const targets = CLASSES.map((_, c) =>
+    FIELDS.map((field) => (teaches(field, c) ? sums.get(`${field} ${situationOf(field, c)}`) : undefined)),
+  );
   const levels = CLASSES.map((_, c) => FIELDS.map((field) => distributions[field][situationOf(field, c)]!));
   source.found.fill(0);
   source.values.forEach((values, i) => {
@@ -205,16 +218,14 @@ function updateCross(source: Source, [left, right]: readonly Source[]): void {
   const { found, prior, pairs, scale } = source;
   capSame(source);
   for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
-  const between = (c: number): number =>
-    2 * Math.sqrt(household(left!, c) * household(right!, c));
+  const between = (c: number): number => 2 * Math.sqrt(household(left!, c) * household(right!, c));
   const siblings = Math.max(between(SIBLINGS), found[SIBLINGS]! * scale);
   for (let c = SIBLINGS; c < STRANGERS; c++) {
     let count = between(c);
     if (c === SIBLINGS) count = siblings;
     else if (c === TWINS || c === NAMESAKES) {
       if (source.dates) count = Math.max(count, Math.min(5, 0.01 * siblings));
-    }
-    else count = Math.max(count, found[c]! * scale);
+    } else count = Math.max(count, found[c]! * scale);
     prior[c] = count / scale / pairs;
   }
   prior[STRANGERS] = Math.max(0.5, 1 - prior.subarray(0, STRANGERS).reduce((a, b) => a + b, 0));
@@ -246,7 +257,9 @@ const MOST: readonly (readonly [(typeof FIELDS)[number], readonly number[], numb
 function limit(levels: number[], some: readonly number[], most: number): void {
   const sum = some.reduce((total, level) => total + levels[level]!, 0);
   if (sum <= most) return;
-  levels.forEach((p, level) => (levels[level] = some.includes(level) ? (p * most) / sum : (p * (1 - most)) / (1 - sum)));
+  levels.forEach(
+    (p, level) => (levels[level] = some.includes(level) ? (p * most) / sum : (p * (1 - most)) / (1 - sum)),
+  );
 }
 
 function maximise(distributions: Distributions, prior: Distributions, sums: Map<string, Float64Array>): number {
@@ -271,7 +284,7 @@ export function learn(input: LearnInput): Learnt {
   const distributions = expected();
   learnRandom(distributions, input.random);
   const prior = structuredClone(distributions);
-  const within = input.within.map((counts) => makeSource(counts, counts.mostSame * 0.02 / counts.scale));
+  const within = input.within.map((counts) => makeSource(counts, (counts.mostSame * 0.02) / counts.scale));
   const cross = input.cross && makeSource(input.cross, (0.3 * input.cross.mostSame) / input.cross.scale);
   let iterations = 0;
   for (; iterations < ITERATIONS; iterations++) {

@@ -1,5 +1,5 @@
 import { Corpus, type CorpusOptions } from './corpus';
-import { decideBetween, DEFAULT_THRESHOLDS, type Decision, type ScoredPair, type Thresholds } from './decide';
+import { decideBetween, DEFAULT_THRESHOLDS, type Decision, type Expected, type ScoredPair, type Thresholds } from './decide';
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
 import { SAME_CLASSES } from './parameters';
@@ -71,7 +71,7 @@ export function linkFiles(
       return inner[file]!.judge(corpus.comparer.compare(records[x]!, records[y]!)).logOdds;
     },
     thresholds,
-    learnt.prior.slice(0, SAME_CLASSES).reduce((sum, share) => sum + share, 0) * a.length * b.length,
+    expectedOf(learnt, a.length, b.length),
   );
   const links = decisions.filter((each) => each.outcome === 'link');
   const budget = Math.max(5, Math.floor(thresholds.reviewShare * Math.max(a.length, b.length)));
@@ -80,4 +80,12 @@ export function linkFiles(
     .sort((x, y) => y.probability - x.probability)
     .slice(0, budget);
   return { links, reviews, corpus, learnt, compared, decisions };
+}
+
+/** Records that have a partner are fewer than pairs where persons are in a file twice. */
+function expectedOf({ prior, priorWithin }: Learnt, left: number, right: number): Expected {
+  const same = (shares: readonly number[] = []): number => shares.slice(0, SAME_CLASSES).reduce((a, b) => a + b, 0);
+  const pairs = same(prior) * left * right;
+  const times = (file: number, size: number): number => 1 + same(priorWithin[file]) * Math.max(0, size - 1);
+  return { pairs, left: pairs / times(1, right), right: pairs / times(0, left) };
 }

@@ -30,6 +30,8 @@ export interface MatcherOptions extends NormaliseOptions {
 
 /** log2 odds of what a deterministic rule says. */
 const RULE_WEIGHT = 40;
+/** Bits. */
+const LEAST_EVIDENCE = 5;
 
 /**
  * Scores single records by a model. Make one for a message or a batch and let it go: it keeps the words that it was shown,
@@ -59,7 +61,12 @@ export class Matcher {
     const evidence = explain(this.model.judge, pattern);
     const { logOdds } = this.model.judge.judge(pattern);
     const rule = sharedEvidence(a, b, this.options.rules);
-    if (rule === undefined) return { ...this.outcome(logOdds), evidence };
+    if (rule === undefined) {
+      const bits = evidence.fields.reduce((sum, field) => sum + field.bits, 0);
+      // However many persons are expected twice: a pair that says next to nothing is nobody's work.
+      const outcome = this.outcome(logOdds);
+      return { ...outcome, outcome: bits < LEAST_EVIDENCE ? 'apart' : outcome.outcome, evidence };
+    }
     evidence.fields.unshift({ field: 'rule', level: rule, bits: RULE_WEIGHT });
     return { outcome: 'link', weight: Math.max(RULE_WEIGHT, logOdds), probability: 1, evidence, rule };
   }
@@ -83,7 +90,8 @@ export class Matcher {
       if (lost < 0.01) return score;
       const evidence = { ...score.evidence, fields: [...score.evidence.fields] };
       evidence.fields.push({ field: 'rivals', level: 'others are likely too', bits: -Math.round(lost * 100) / 100 });
-      return { ...score, ...this.outcome(score.weight - lost), evidence };
+      const outcome = this.outcome(score.weight - lost);
+      return { ...score, ...outcome, outcome: score.outcome === 'apart' ? 'apart' : outcome.outcome, evidence };
     });
     return contested.sort((a, b) => b.weight - a.weight || a.index - b.index);
   }

@@ -43,7 +43,11 @@ export class Model {
   static learn(records: readonly PersonRecord[], options: CorpusOptions = {}): Model {
     const corpus = new Corpus([records], options);
     const index = corpus.index(0);
-    return Model.of(corpus, learn({ within: [corpus.withinPatterns(index, 0)], random: corpus.randomPatterns() }), options);
+    return Model.of(
+      corpus,
+      learn({ within: [corpus.withinPatterns(index, 0)], random: corpus.randomPatterns() }),
+      options,
+    );
   }
 
   static of(corpus: Corpus, { distributions, prior }: Learnt, options: CorpusOptions = {}): Model {

@@ -13,11 +13,25 @@ export interface NormaliseOptions {
 
 /** In the place of a name: nobody's name. */
 const NO_NAME = new Set(
-  'unknown unbekannt inconnu desconocido none null nan nn testpatient anonymous anonym anon baby babyboy babygirl newborn neugeborenes nobody xxx xx'.split(' '),
+  'unknown unbekannt inconnu desconocido none null nan nn testpatient anonymous anonym anon baby babyboy babygirl newborn neugeborenes nobody xxx xx'.split(
+    ' ',
+  ),
 );
 const TITLES = new Set('dr prof mr mrs ms miss herr frau sir mme mlle mag dipl ing med phd md'.split(' '));
-const PARTICLES = new Set('van von der den de del della di da do dos das la le el al bin ibn abu zu zum zur ten ter af av'.split(' '));
-const GENERATIONS: Record<string, number> = { sr: 1, senior: 1, snr: 1, jr: 2, junior: 2, jnr: 2, ii: 2, iii: 3, iv: 4 };
+const PARTICLES = new Set(
+  'van von der den de del della di da do dos das la le el al bin ibn abu zu zum zur ten ter af av'.split(' '),
+);
+const GENERATIONS: Record<string, number> = {
+  sr: 1,
+  senior: 1,
+  snr: 1,
+  jr: 2,
+  junior: 2,
+  jnr: 2,
+  ii: 2,
+  iii: 3,
+  iv: 4,
+};
 const SHARED_IDS = ['unknown', 'unknow', 'none', 'n/a', 'na', 'anonymous', 'anon', 'test', '?', '-', '.'];
 
 interface PlainName {
@@ -59,7 +73,9 @@ function joinParticles(words: readonly string[]): string[] {
 function sexOf(value: string): Sex {
   const text = plain(value);
   if (/^(?:m|male|man|masculin\w*|maennlich|mannlich|homme|h|uomo|1)$/.test(text)) return Sex.Male;
-  return /^(?:f|female|w|woman|weiblich|femme|feminin\w*|femenin\w*|donna|mujer|2)$/.test(text) ? Sex.Female : Sex.Unknown;
+  return /^(?:f|female|w|woman|weiblich|femme|feminin\w*|femenin\w*|donna|mujer|2)$/.test(text)
+    ? Sex.Female
+    : Sex.Unknown;
 }
 
 /** Whether the id stands for nobody: empty, of zeros or one repeated digit of four or more, or in the list. */

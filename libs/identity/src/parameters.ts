@@ -155,7 +155,9 @@ export function fieldValues(pattern: number): Uint8Array {
 /** Level that a packed value counts for when a distribution is learnt; -1: none. Of places those with city and code. */
 function levelOf(field: FieldName, value: number): number {
   if (value === MISSING[field]) return -1;
-  return value >= EXACT && (field === 'given' || field === 'family' || field === 'dob' || field === 'street') ? 0 : value;
+  return value >= EXACT && (field === 'given' || field === 'family' || field === 'dob' || field === 'street')
+    ? 0
+    : value;
 }
 
 export function situationOf(field: FieldName, classIndex: number): string {
@@ -163,7 +165,13 @@ export function situationOf(field: FieldName, classIndex: number): string {
 }
 
 /** Adds to the level of a value; a place of which only one half is known counts in shares, as likely as the other halves are. */
-export function addTo(sums: Float64Array, field: FieldName, value: number, count: number, levels: readonly number[]): void {
+export function addTo(
+  sums: Float64Array,
+  field: FieldName,
+  value: number,
+  count: number,
+  levels: readonly number[],
+): void {
   if (field !== 'place' || value === MISSING.place || (value < 12 && value % 4 !== 3)) {
     const level = levelOf(field, value);
     if (level >= 0) sums[level]! += count;

@@ -4,7 +4,11 @@ import type { NormalisedRecord } from './record';
 export type Rule = (a: NormalisedRecord, b: NormalisedRecord) => string | undefined;
 
 /** Names the deterministic rule by which two records are one person. */
-export function sharedEvidence(a: NormalisedRecord, b: NormalisedRecord, further: readonly Rule[] = []): string | undefined {
+export function sharedEvidence(
+  a: NormalisedRecord,
+  b: NormalisedRecord,
+  further: readonly Rule[] = [],
+): string | undefined {
   if (a.id !== '' && a.issuer !== '' && a.id === b.id && a.issuer === b.issuer) return 'same issuer and id';
   if (a.furtherIds.length > 0 || b.furtherIds.length > 0) {
     const ids = new Set(withOwn(a));

@@ -109,8 +109,7 @@ export class Vocabulary {
     const x = a.text;
     const y = b.text;
     if (x === y || a.flat === b.flat) return Nearness.Variant;
-    if (x.length === 1 || y.length === 1)
-      return x[0] === y[0] ? Nearness.Initial : Nearness.Different;
+    if (x.length === 1 || y.length === 1) return x[0] === y[0] ? Nearness.Initial : Nearness.Different;
     if (this.shortForm(x, y)) return Nearness.Variant;
     if (a.parts.length > 1 || b.parts.length > 1) {
       const shared = this.sharedParts(a, b);

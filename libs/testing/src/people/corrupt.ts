@@ -19,7 +19,16 @@ export interface ErrorRates {
   otherGiven: number;
   /** A wrong digit in postal code or telephone. */
   digit: number;
-  missing: { given: number; family: number; dob: number; sex: number; street: number; city: number; zip: number; phone: number };
+  missing: {
+    given: number;
+    family: number;
+    dob: number;
+    sex: number;
+    street: number;
+    city: number;
+    zip: number;
+    phone: number;
+  };
 }
 
 export const DEFAULT_ERRORS: ErrorRates = {
@@ -65,7 +74,9 @@ function typo(text: string, random: () => number): string {
     case 2:
       return text.slice(0, at) + near + text.slice(at + 1);
     case 3:
-      return at + 1 < text.length ? text.slice(0, at) + text[at + 1]! + text[at]! + text.slice(at + 2) : text.slice(0, -1);
+      return at + 1 < text.length
+        ? text.slice(0, at) + text[at + 1]! + text[at]! + text.slice(at + 2)
+        : text.slice(0, -1);
     default:
       return text.slice(0, at) + text[at]! + text.slice(at);
   }
@@ -96,13 +107,16 @@ export function corrupt(
   const chance = (p: number): boolean => random() < p;
   if (chance(rates.otherGiven)) out.given = anotherGiven(record.sex === 'F');
   if (chance(rates.shortGiven)) out.given = shorten(out.given, random);
-  for (const field of ['given', 'family', 'street', 'city'] as const) if (chance(rates.typo)) out[field] = typo(out[field], random);
+  for (const field of ['given', 'family', 'street', 'city'] as const)
+    if (chance(rates.typo)) out[field] = typo(out[field], random);
   if (chance(rates.swappedNames)) [out.given, out.family] = [out.family, out.given];
   if (chance(rates.swappedDate) && Number(out.dob.slice(8)) <= 12)
     out.dob = `${out.dob.slice(0, 4)}-${out.dob.slice(8)}-${out.dob.slice(5, 7)}`;
   if (chance(rates.dateDigit)) out.dob = wrongDigit(out.dob, random);
   if (chance(rates.wrongDate))
-    out.dob = new Date(Date.UTC(1930 + Math.floor(random() * 90), 0, 1 + Math.floor(random() * 365))).toISOString().slice(0, 10);
+    out.dob = new Date(Date.UTC(1930 + Math.floor(random() * 90), 0, 1 + Math.floor(random() * 365)))
+      .toISOString()
+      .slice(0, 10);
   if (chance(rates.wrongSex)) out.sex = out.sex === 'F' ? 'M' : 'F';
   if (chance(rates.digit)) out.zip = wrongDigit(out.zip, random);
   if (chance(rates.digit)) out.phone = wrongDigit(out.phone, random);

@@ -11,7 +11,8 @@ export interface NamePool {
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
 export const ENGLISH: NamePool = {
-  female: words(`Mary Patricia Jennifer Linda Elizabeth Barbara Susan Jessica Sarah Karen Lisa Nancy Betty Sandra Margaret Ashley
+  female:
+    words(`Mary Patricia Jennifer Linda Elizabeth Barbara Susan Jessica Sarah Karen Lisa Nancy Betty Sandra Margaret Ashley
     Kimberly Emily Donna Michelle Carol Amanda Melissa Deborah Stephanie Dorothy Rebecca Sharon Laura Cynthia Amy Kathleen Angela
     Shirley Brenda Emma Anna Pamela Nicole Samantha Katherine Christine Helen Debra Rachel Carolyn Janet Maria Olivia Heather Diane
     Julie Joyce Victoria Ruth Virginia Lauren Kelly Christina Joan Evelyn Judith Andrea Hannah Megan Cheryl Jacqueline Martha Madison
@@ -23,7 +24,8 @@ export const ENGLISH: NamePool = {
     Nathan Henry Zachary Douglas Peter Kyle Noah Ethan Jeremy Christian Walter Keith Austin Roger Terry Sean Gerald Carl Dylan Harold
     Jordan Jesse Bryan Lawrence Arthur Gabriel Bruce Logan Billy Joe Alan Juan Elijah Willie Albert Wayne Randy Mason Vincent Liam Roy
     Bobby Caleb Bradley Russell Lucas Marc Philip Eugene Oliver Leo`),
-  family: words(`Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson Anderson
+  family:
+    words(`Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson Anderson
     Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris Sanchez Clark Ramirez Lewis Robinson Walker Young Allen King
     Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter Roberts Gomez Phillips Evans
     Turner Diaz Parker Cruz Edwards Collins Reyes Stewart Morris Morales Murphy Cook Rogers Gutierrez Ortiz Morgan Cooper Peterson
@@ -31,16 +33,19 @@ export const ENGLISH: NamePool = {
     Alvarez Castillo Sanders Patel Myers Long Ross Foster Jimenez Powell Jenkins Perry Russell Sullivan Bell Coleman Butler Henderson
     Barnes Fisher Vasquez Simmons Graham Murray Ford Castro Marshall Owens Harrison Fernandez Woods Washington Kennedy Wells Vargas
     Henry Chen Freeman Webb Tucker Guzman Burns Crawford Olson Simpson Porter Hunter Gordon Mendez Silva Shaw Snyder Mason Dixon`),
-  streets: words(`Main Church High Park Oak Maple Cedar Elm Washington Lake Hill Walnut Spring North Ridge Mill River Station Victoria
+  streets:
+    words(`Main Church High Park Oak Maple Cedar Elm Washington Lake Hill Walnut Spring North Ridge Mill River Station Victoria
     Queen King London Albert Green Manor York Kingsway Windsor Alexandra George Grange School Grove West East South Chestnut Pine
     Sunset Railroad Jackson Lincoln Franklin Jefferson Highland Forest Meadow Broadway Center Prospect Pleasant Summit Orchard`),
   kinds: ['Street', 'Road', 'Avenue', 'Lane', 'Drive', 'Court', 'Place'],
-  cities: words(`Springfield Franklin Greenville Bristol Clinton Fairview Salem Madison Georgetown Arlington Ashland Dover Oxford
+  cities:
+    words(`Springfield Franklin Greenville Bristol Clinton Fairview Salem Madison Georgetown Arlington Ashland Dover Oxford
     Jackson Burlington Manchester Milton Newport Auburn Centerville Dayton Lexington Milford Riverside Cleveland`),
 };
 
 export const GERMAN: NamePool = {
-  female: words(`Ursula Maria Anna Monika Petra Elisabeth Sabine Renate Helga Karin Brigitte Ingrid Erika Andrea Gisela Claudia Susanne
+  female:
+    words(`Ursula Maria Anna Monika Petra Elisabeth Sabine Renate Helga Karin Brigitte Ingrid Erika Andrea Gisela Claudia Susanne
     Gabriele Christa Christine Hildegard Anja Barbara Birgit Angelika Martina Stefanie Julia Katharina Sandra Nicole Heike Sarah Laura
     Lena Lea Hannah Mia Emma Sophie Johanna Marie Clara Charlotte Luisa Frieda Mathilda Käthe Jürgena Änne Bärbel Marlene Jana Nina
     Silke Kerstin Tanja Katrin Daniela Simone Melanie Franziska Theresa Eva Ilse Gerda Edith Ruth Irmgard Waltraud Elke Ute Jutta`),
@@ -48,16 +53,19 @@ export const GERMAN: NamePool = {
     Gerhard Bernd Thorsten Mathias Helmut Walter Heinz Martin Jörg Rolf Jens Sven Alexander Jan Rainer Holger Karl Dirk Joachim Ralf
     Carsten Herbert Oliver Wilhelm Kurt Markus Heinrich Harald Paul Hermann Norbert Rudolf Ulrich Maximilian Lukas Leon Finn Jonas Elias
     Noah Felix Anton Emil Jakob Moritz David Johannes Tobias Sebastian Florian Götz Björn Sören Matthäus Fritz Otto Ernst`),
-  family: words(`Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf Schröder
+  family:
+    words(`Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf Schröder
     Neumann Schwarz Zimmermann Braun Krüger Hofmann Hartmann Lange Schmitt Werner Schmitz Krause Meier Lehmann Schmid Schulze Maier
     Köhler Herrmann König Walter Mayer Huber Kaiser Fuchs Peters Lang Scholz Möller Weiß Jung Hahn Schubert Vogel Friedrich Keller Günther
     Frank Berger Winkler Roth Beck Lorenz Baumann Franke Albrecht Schuster Simon Ludwig Böhm Winter Kraus Martin Schumacher Krämer Vogt
     Stein Jäger Otto Sommer Groß Seidel Heinrich Brandt Haas Schreiber Graf Dietrich Ziegler Kuhn Kühn Pohl Engel Horn Busch Bergmann
     Thomas Voigt Sauer Arnold Wolff Pfeiffer Yilmaz Kaya Demir Nowak Kowalski`),
-  streets: words(`Haupt Schul Garten Bahnhof Dorf Berg Birken Linden Kirch Wald Ring Wiesen Goethe Schiller Mozart Beethoven Jahn
+  streets:
+    words(`Haupt Schul Garten Bahnhof Dorf Berg Birken Linden Kirch Wald Ring Wiesen Goethe Schiller Mozart Beethoven Jahn
     Mühlen Friedhof Rosen Ahorn Eichen Buchen Tannen Feld Brunnen Markt Post Sonnen Blumen Industrie Amsel Finken Lerchen`),
   kinds: ['straße', 'weg', 'gasse', 'str.', 'platz', 'allee'],
-  cities: words(`Neustadt Altstadt Mühlhausen Kirchheim Rosenheim Freiburg Offenburg Lüneburg Göttingen Münster Wörth Fürth Schönau
+  cities:
+    words(`Neustadt Altstadt Mühlhausen Kirchheim Rosenheim Freiburg Offenburg Lüneburg Göttingen Münster Wörth Fürth Schönau
     Neunkirchen Burgdorf Waldkirch Bergheim Steinfurt Rheine Lippstadt`),
 };
 
@@ -69,7 +77,8 @@ const CODAS = ['', '', '', 'n', 'r', 'l', 's', 'm', 'k', 'ng', 'ch', 'sh', 'nd',
 export function inventName(random: () => number, syllables: number): string {
   const pick = (list: readonly string[]): string => list[Math.floor(random() * list.length)]!;
   let name = '';
-  for (let i = 0; i < syllables; i++) name += pick(ONSETS) + pick(VOWELS) + (i === syllables - 1 || random() < 0.3 ? pick(CODAS) : '');
+  for (let i = 0; i < syllables; i++)
+    name += pick(ONSETS) + pick(VOWELS) + (i === syllables - 1 || random() < 0.3 ? pick(CODAS) : '');
   return name[0]!.toUpperCase() + name.slice(1);
 }
 
