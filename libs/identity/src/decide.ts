@@ -169,7 +169,7 @@ export function decideBetween(
       let wrong = doubt(before);
       for (const decision of linked) {
         if (decision.probability < least) break;
-        if (needsMore(decision.pattern) && decision.weight < firm) continue;
+        if (decision.probability < leastFor(decision.pattern, { ...thresholds, link: least })) continue;
         wrong += 1 - decision.probability;
         if (wrong > share * Math.max(1000, before.length + some.length + 1)) break;
         some.push(decision);
@@ -190,15 +190,19 @@ export function decideBetween(
   }
 }
 
-/** A name is missing, or does not agree plainly and the street neither, or the birth date is another one. */
-function needsMore(pattern: number): boolean {
+/**
+ * Least probability of a link by what there is to agree: more where a name is missing, or where a name or the birth date is
+ * another one, which is what relatives look like; most of all where no address supports it.
+ */
+export function leastFor(pattern: number, { link, firm }: Thresholds): number {
   const { given, family, dob, street } = unpackLevels(pattern);
   const absent = (name: number): boolean => name === Nearness.Missing || name === Nearness.Initial;
   const plain = (name: number): boolean => name >= EXACT || name <= Nearness.Typo;
-  if (absent(given) || absent(family)) return true;
+  if (absent(given) || absent(family)) return firm;
+  const otherDate = dob >= DobLevel.DayMonth && dob !== DobLevel.Compatible && dob < EXACT;
+  if (plain(given) && plain(family) && !otherDate) return link;
   const atHome = street <= StreetLevel.NearNameSameNumber && dob !== DOB_MISSING;
-  if (!atHome && !(plain(given) && plain(family))) return true;
-  return !atHome && dob >= DobLevel.DayMonth && dob !== DobLevel.Compatible && dob < EXACT;
+  return atHome ? Math.max(link, 1 - 2 * (1 - firm)) : firm;
 }
 
 /**

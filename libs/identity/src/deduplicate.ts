@@ -1,5 +1,5 @@
 import { Corpus } from './corpus';
-import { DEFAULT_THRESHOLDS, type ScoredPair } from './decide';
+import { DEFAULT_THRESHOLDS, leastFor, type ScoredPair } from './decide';
 import { Judge, probability } from './judge';
 import { learn, type Learnt } from './learn';
 import type { LinkedPair, LinkOptions } from './link';
@@ -57,7 +57,7 @@ export function deduplicate(records: readonly PersonRecord[], options: LinkOptio
   const reviews: LinkedPair[] = [];
   let links = 0;
   let wrong = 0;
-  for (const { left, right, weight, pattern } of pairs) {
+  for (const { left, right, weight, pattern, rule } of pairs) {
     const sure = probability(weight);
     const [a, b] = [clusters.of(left), clusters.of(right)];
     if (a === b) continue;
@@ -65,7 +65,7 @@ export function deduplicate(records: readonly PersonRecord[], options: LinkOptio
       .slice(0, COMPARED_MEMBERS)
       .some((x) => b.slice(0, COMPARED_MEMBERS).some((y) => between(x, y) < CONTRADICTION));
     const few = wrong + 1 - sure <= thresholds.wrong * Math.max(1000, links + 1);
-    if (sure >= thresholds.link && few && !contradicted) {
+    if (sure >= (rule === undefined ? leastFor(pattern, thresholds) : 0) && few && !contradicted) {
       clusters.join(a, b);
       links++;
       wrong += 1 - sure;

@@ -1,6 +1,9 @@
 import { deduplicate, linkFiles, type PersonRecord } from './index';
 import { generator } from './corpus';
 
+// Seconds on a quiet machine.
+jest.setTimeout(120_000);
+
 const GIVEN = 'Anna Peter Maria Paul Laura Felix Emma Jonas Clara David Lena Simon Julia Max Sophie Jan'.split(' ');
 
 function people(n: number): PersonRecord[] {

@@ -1,5 +1,12 @@
 import { Corpus, type CorpusOptions } from './corpus';
-import { decideBetween, DEFAULT_THRESHOLDS, type Decision, type Expected, type ScoredPair, type Thresholds } from './decide';
+import {
+  decideBetween,
+  DEFAULT_THRESHOLDS,
+  type Decision,
+  type Expected,
+  type ScoredPair,
+  type Thresholds,
+} from './decide';
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
 import { SAME_CLASSES } from './parameters';

@@ -11,6 +11,9 @@ import {
 import { generator } from './corpus';
 import { CLASSES } from './parameters';
 
+// Seconds on a quiet machine.
+jest.setTimeout(120_000);
+
 const GIVEN = 'Anna Peter Maria Paul Laura Felix Emma Jonas Clara David Lena Simon Julia Max Sophie Jan'.split(' ');
 const FAMILY =
   'Huber Meier Wagner Koch Bauer Richter Klein Wolf Braun Krause Vogel Keller Frank Berger Roth Beck'.split(' ');
