@@ -116,6 +116,11 @@ def splink(left, right):
     return found[["id_l", "id_r", "match_probability"]]
 
 
+def pairs_of(a, b, field):
+    """Pairs in the blocks of a field: a few codes for many persons make too many for memory."""
+    return int((a[field].value_counts() * b[field].value_counts()).fillna(0).sum())
+
+
 def ecm(left, right):
     import recordlinkage
 
@@ -124,7 +129,7 @@ def ecm(left, right):
     b = right.set_index("id")
     indexer = recordlinkage.Index()
     for block in (["given"], ["family"], ["dob"], ["phone"], ["zip"]):
-        if block[0] in fields:
+        if block[0] in fields and pairs_of(a, b, block[0]) < 1_000_000:
             indexer.block(block)
     pairs = indexer.index(a, b)
     compare = recordlinkage.Compare()
