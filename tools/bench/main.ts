@@ -8,11 +8,12 @@ import { cache } from './cache';
 import { find } from './find';
 import { ingest } from './ingest';
 import { latency } from './latency';
+import { linkage } from './linkage/linkage';
 import { memory } from './memory';
 import { get, move } from './retrieve';
 import { store } from './store';
 
-const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, cache];
+const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, cache, linkage];
 
 const HELP = `Usage: npm run bench -- <name> [options]
 
@@ -28,6 +29,10 @@ Options:
   --trace FILE   cache: a CSV file with a header time,study,bytes,fetch_ms (default: the built-in traces)
   --bytes N      cache: sizes of the cache, as 5000000, 20G or 5% of the trace's footprint, several with commas
   --small        ingest: packs of one image instead of one pack
+  --left A.csv --right B.csv --links OUT.csv [--reviews OUT2.csv]
+                 linkage: these files (header: id and any of given, family, dob, sex, street, city, zip, phone)
+                 instead of FEBRL 4 and the city; writes left,right,score
+  --persons N    linkage: persons of the speed run (default 1000000; 0: none)
   --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
   --json         one JSON document on standard output
   --check        exit status 1 when a promised figure does not hold
@@ -55,6 +60,11 @@ async function main(argv: string[]): Promise<number> {
       only: { type: 'string' },
       trace: { type: 'string' },
       bytes: { type: 'string' },
+      left: { type: 'string' },
+      right: { type: 'string' },
+      links: { type: 'string' },
+      reviews: { type: 'string' },
+      persons: { type: 'string' },
       folder: { type: 'string' },
       small: { type: 'boolean' },
       json: { type: 'boolean' },

@@ -2,3 +2,4 @@ export * from './generate';
 export * from './launchers';
 export * from './system';
 export * from './watch';
+export * from './people';

@@ -1,0 +1,97 @@
+import { deduplicate, linkFiles, type PersonRecord } from './index';
+import { generator } from './corpus';
+
+// Seconds on a quiet machine.
+jest.setTimeout(120_000);
+
+const GIVEN = 'Anna Peter Maria Paul Laura Felix Emma Jonas Clara David Lena Simon Julia Max Sophie Jan'.split(' ');
+
+function people(n: number): PersonRecord[] {
+  const random = generator(3);
+  const word = (syllables: number): string =>
+    Array.from(
+      { length: syllables },
+      () => 'bdfgklmnprst'[Math.floor(random() * 12)]! + 'aeiou'[Math.floor(random() * 5)]!,
+    ).join('');
+  return Array.from({ length: n }, (_, i) => ({
+    key: String(i),
+    given: GIVEN[Math.floor(random() * GIVEN.length)]!,
+    family: word(3),
+    dob: `${1940 + Math.floor(random() * 70)}-${10 + Math.floor(random() * 3)}-${10 + Math.floor(random() * 18)}`,
+    street: `${1 + Math.floor(random() * 99)} ${word(3)} street`,
+    zip: String(20000 + Math.floor(random() * 50)),
+  }));
+}
+const keys = (pairs: readonly { left: number; right: number }[]): string[] =>
+  pairs.map(({ left, right }) => `${left} ${right}`).sort();
+
+describe('linkFiles', () => {
+  it('takes empty files, one record, and records without anything', () => {
+    const [one] = people(1) as [PersonRecord];
+    for (const [left, right] of [
+      [[], []],
+      [[one], []],
+      [[], [one]],
+      [[{ key: 'x' }], [{ key: 'y' }]],
+    ] as const) {
+      const result = linkFiles(left, right);
+      expect(result.links).toEqual([]);
+    }
+    expect(() => linkFiles([one], [one])).not.toThrow();
+  });
+
+  it('finds the same persons in another order, and gives the same answer again', () => {
+    const left = people(400);
+    const right = [...left].reverse();
+    const result = linkFiles(left, right);
+    expect(keys(result.links)).toEqual(keys(left.map((_, i) => ({ left: i, right: 399 - i }))));
+    expect(result.reviews).toEqual([]);
+    expect(keys(linkFiles(left, right).links)).toEqual(keys(result.links));
+  });
+
+  it('links no strangers of two unrelated files', () => {
+    const all = people(800);
+    const { links } = linkFiles(all.slice(0, 400), all.slice(400));
+    expect(links).toEqual([]);
+  });
+
+  it('links a person that is twice in one file to both, and two rivals to neither', () => {
+    const left = people(300);
+    const right = left.map((record) => ({ ...record }));
+    right.push({ ...left[5]!, key: 'again', street: '' });
+    // Father and son of one name and address, one of whom is in the right file without a birth date.
+    left.push({ ...left[9]!, key: 'son', dob: '2009-12-24' });
+    right[9] = { ...left[9]!, dob: '' };
+    const result = linkFiles(left, right);
+    expect(
+      result.links
+        .filter((pair) => pair.left === 5)
+        .map((pair) => pair.right)
+        .sort((a, b) => a - b),
+    ).toEqual([5, 300]);
+    expect(result.links.filter((pair) => pair.right === 9)).toEqual([]);
+    expect(result.reviews.filter((pair) => pair.right === 9).length).toBeGreaterThan(0);
+  });
+
+  it('obeys a deterministic rule', () => {
+    const left = people(100).map((record) => ({ ...record, issuer: 'NORTH', id: `N${record.key}` }));
+    const right = people(100)
+      .slice(0, 50)
+      .map((record) => ({ ...record, issuer: 'SOUTH', id: `S${record.key}` }));
+    const stray = { key: 's', given: 'Quentin', family: 'Xylander', furtherIds: [{ issuer: 'NORTH', id: 'N77' }] };
+    const { links } = linkFiles(left, [...right, stray]);
+    expect(keys(links)).toContain('77 50');
+  });
+});
+
+describe('deduplicate', () => {
+  it('finds persons that are there several times, and no others', () => {
+    const once = people(500);
+    const again = once.slice(0, 60).map((record) => ({ ...record, key: `${record.key}b`, zip: '' }));
+    const thrice = once.slice(0, 20).map((record) => ({ ...record, key: `${record.key}c`, street: '' }));
+    const { clusters, links } = deduplicate([...once, ...again, ...thrice]);
+    expect(clusters).toHaveLength(60);
+    expect(clusters.slice(0, 20).every((members) => members.length === 3)).toBe(true);
+    expect(links).toHaveLength(20 * 3 + 40);
+  });
+});
