@@ -19,3 +19,4 @@ export * from './replication/archive-status.v1';
 export * from './ingest/difference.v1';
 export * from './ingest/quarantine.v1';
 export * from './ingest/presentation-rebuild.v1';
+export * from './identity/command.v1';

@@ -5,6 +5,7 @@ import { deadLetters } from './dead-letters';
 import { difference } from './difference';
 import { echo } from './echo';
 import { find } from './find';
+import { identity } from './identity';
 import { quarantine } from './quarantine';
 import { send } from './send';
 import { sweep } from './sweep';
@@ -13,5 +14,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog],
+  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity],
 };

@@ -1,0 +1,50 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
+import { AssignmentChanged, IdentityCommand, PatientUpdated } from '@archipelago/contracts';
+import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
+import { Database, PostgresModule } from '@archipelago/platform-storage';
+import { AssertionRepository } from './assertion.repository';
+import { AssignmentRepository } from './assignment.repository';
+import { CommandsController } from './commands.controller';
+import { CommandsService } from './commands.service';
+import { OnPatientUpdatedHandler } from './handlers/on-patient-updated.handler';
+import { IdentityMetrics } from './identity.metrics';
+import { IDENTITY_SCHEMA } from './identity.schema';
+import { ModelService } from './model.service';
+import { RecordRepository } from './record.repository';
+import { ResolutionService } from './resolution.service';
+import { ReviewRepository } from './review.repository';
+
+/** Who is who: assertions about local identities, the persons that follow from them, the queue of doubts. */
+@Module({
+  imports: [
+    PostgresModule.forFeature(CATALOG_SCHEMA),
+    PostgresModule.forFeature(IDENTITY_SCHEMA),
+    BusStoreModule,
+    BusModule.forFeature({ handles: [PatientUpdated], answers: [IdentityCommand], publishes: [AssignmentChanged] }),
+  ],
+  controllers: [OnPatientUpdatedHandler, CommandsController],
+  providers: [
+    IdentityMetrics,
+    AssertionRepository,
+    AssignmentRepository,
+    RecordRepository,
+    ReviewRepository,
+    ModelService,
+    ResolutionService,
+    CommandsService,
+  ],
+})
+export class IdentityResolutionModule implements OnModuleInit {
+  constructor(
+    private readonly metrics: IdentityMetrics,
+    private readonly reviews: ReviewRepository,
+    private readonly database: Database,
+  ) {}
+
+  onModuleInit(): void {
+    this.metrics.beforeScrape(async () => {
+      this.metrics.all.reviews.set(await this.database.withClient((client) => this.reviews.open(client)));
+    });
+  }
+}

@@ -1,0 +1,1 @@
+export { IdentityResolutionModule } from './identity.module';

@@ -1,0 +1,3 @@
+import { bootstrap } from '@archipelago/platform-service';
+import { IdentityResolutionModule } from './identity.module';
+void bootstrap(IdentityResolutionModule, { service: 'identity-resolution' });
