@@ -54,6 +54,7 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
   private readonly runs: Promise<void>[] = [];
   private readonly watched: { stream: string; durable: string; consumer: EventConsumer }[] = [];
   private complete = false;
+  private connectedOnce = false;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -236,6 +237,10 @@ export class BusStrategy extends Server implements CustomTransportStrategy {
 
   private onConnect(): void {
     if (this.closed) return;
+    const first = !this.connectedOnce;
+    this.connectedOnce = true;
+    // the start has made all of it on this very connection; a pull given up now would hold its messages back for 30 s
+    if (first && this.complete) return;
     this.complete = false;
     this.ensureAll().then(
       () => this.consumers.forEach((consumer) => consumer.restart()),
