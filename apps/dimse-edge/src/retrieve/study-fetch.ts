@@ -27,10 +27,12 @@ export interface StudyFetchDeps {
 export class StudyFetch {
   readonly startedAt = performance.now();
   private readonly wanted = new Map<string, LocatedInstanceV1>();
-  private readonly arrived = new Map<string, LocatedCopy>();
+  private readonly arrived = new Map<string, { copy: LocatedCopy; sopClassUid: string }>();
   /** Arrived, and not looked at since it did or was wanted. */
   private fresh: string[] = [];
   private readonly classes = new Set<string>();
+  /** An archive has not said of which class some are: only the archive itself can tell, or C-MOVE brings them. */
+  private unknownClass = false;
   private readonly archives: string[] = [];
   private readonly tried = new Set<string>();
   private settle!: (instances: readonly ExpectedInstance[]) => void;
@@ -59,7 +61,8 @@ export class StudyFetch {
 
   want(instance: LocatedInstanceV1): void {
     this.wanted.set(instance.sopInstanceUid, instance);
-    if (instance.sopClassUid !== '') this.classes.add(instance.sopClassUid);
+    if (instance.sopClassUid === '') this.unknownClass = true;
+    else this.classes.add(instance.sopClassUid);
     this.offer(instance.archives ?? []);
     if (this.arrived.has(instance.sopInstanceUid)) this.fresh.push(instance.sopInstanceUid);
   }
@@ -85,10 +88,11 @@ export class StudyFetch {
     const ready: LocatedInstanceV1[] = [];
     while (this.fresh.length > 0 && ready.length < most) {
       const uid = this.fresh.shift()!;
-      const copy = this.arrived.get(uid);
+      const came = this.arrived.get(uid);
       const instance = this.wanted.get(uid);
-      if (!copy || !instance) continue;
-      ready.push({ ...instance, wireDigest: copy.wireDigest ?? instance.wireDigest, copies: [copy] });
+      if (!came || !instance) continue;
+      const { copy, sopClassUid } = came;
+      ready.push({ ...instance, sopClassUid, wireDigest: copy.wireDigest ?? instance.wireDigest, copies: [copy] });
       this.wanted.delete(uid);
       this.arrived.delete(uid);
     }
@@ -115,7 +119,7 @@ export class StudyFetch {
     return {
       studyInstanceUid: this.study,
       ...(this.series === undefined ? {} : { seriesInstanceUids: [...this.series].sort() }),
-      sopClasses: [...this.classes].sort(),
+      sopClasses: this.unknownClass ? [] : [...this.classes].sort(),
     };
   }
 
@@ -141,8 +145,8 @@ export class StudyFetch {
   private happened(leg: FetchLegV1, event: LegEvent): void {
     if (event.kind === 'expected') this.settle(event.instances);
     else if (event.kind === 'copy') {
-      const { sopInstanceUid } = event.copy;
-      this.arrived.set(sopInstanceUid, locatedCopy(event.copy, leg.grant));
+      const { sopInstanceUid, sopClassUid } = event.copy;
+      this.arrived.set(sopInstanceUid, { copy: locatedCopy(event.copy, leg.grant), sopClassUid });
       this.fresh.push(sopInstanceUid);
       this.deps.changed();
     } else if (event.outcome !== 'complete') this.fail(leg.archive, event.code ?? event.outcome);

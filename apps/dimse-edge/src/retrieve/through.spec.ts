@@ -181,6 +181,15 @@ describe('retrieval through to archives', () => {
     expect(asked[0]?.target).toEqual({ studyInstanceUid: '1.2', seriesInstanceUids: ['1.2.3'], sopClasses: [CT] });
   });
 
+  it('takes the class from what arrives, where the archive had not said it', async () => {
+    const { through: t, asked } = through(STUDY, [[...arrive(1), END]]);
+    const classes: string[] = [];
+    for await (const page of t.pages(pagesOf({ total: 1, instances: [instance(1, { sopClassUid: '' })] })))
+      classes.push(...page.instances.map((one) => one.sopClassUid));
+    expect(classes).toEqual([CT]);
+    expect(asked[0]?.target.sopClasses).toEqual([]);
+  });
+
   it('leaves what has neither copy nor archive as it is', async () => {
     const { through: t, asked } = through(STUDY, []);
     const got = await all(t.pages(pagesOf({ total: 1, instances: [instance(1, { archives: [] })] })));
