@@ -83,11 +83,11 @@ withSamples('the sample files (ARCHIPELAGO_SAMPLES or beside the checkout)', () 
     expect(new Set(digests).size).toBe(1);
   });
 
-  it('every malformed file gives a result or a DatasetError within a second', () => {
+  it('every malformed file gives a result or a DatasetError within a second of processor time', () => {
     const files = filesBelow(join(root, 'malformed'));
     expect(files.length).toBeGreaterThan(50);
     for (const file of files) {
-      const started = process.hrtime.bigint();
+      const started = process.cpuUsage();
       let outcome: unknown;
       try {
         const { meta, dataset } = readSample(join(root, 'malformed', file));
@@ -98,7 +98,8 @@ withSamples('the sample files (ARCHIPELAGO_SAMPLES or beside the checkout)', () 
         expect([file, error instanceof DatasetError]).toEqual([file, true]);
         outcome = { error: (error as DatasetError).code };
       }
-      expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(1000);
+      const { user, system } = process.cpuUsage(started);
+      expect((user + system) / 1000).toBeLessThan(1000);
       expect([file, outcome]).toEqual([file, EXPECTED[file] ?? { warnings: [] }]);
     }
   });

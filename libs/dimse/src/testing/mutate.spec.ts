@@ -30,14 +30,15 @@ describe('mutated sessions', () => {
           yield { status: 0xff00, identifier: Buffer.alloc(100) };
         },
       },
-      { limits: { artimMs: 300, idleTimeoutMs: 300, writeTimeoutMs: 300 } },
+      // long enough that a busy machine does not end a session before its C-STORE begins
+      { limits: { artimMs: 700, idleTimeoutMs: 700, writeTimeoutMs: 700 } },
     );
     const slow: number[] = [];
     const one = async (seed: number): Promise<void> => {
       const peer = await ScriptedPeer.open(kit.port);
       const { writes, waitAfter } = mutatePdus(seed);
       for (const [index, bytes] of writes.entries()) {
-        if (index === waitAfter) await peer.until(() => peer.received.length > 0 || peer.ended, 100);
+        if (index === waitAfter) await peer.until(() => peer.received.length > 0 || peer.ended, 1_000);
         if (!peer.ended) peer.socket.write(bytes);
         if (seed % 4 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
