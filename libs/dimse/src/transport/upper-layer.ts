@@ -255,8 +255,8 @@ export class UpperLayer implements Effects, ReceiverHandler {
   /** @returns whether the chunk is needed until pump() has come to its end */
   private onData(chunk: Buffer): boolean {
     this.lastRead = Date.now();
-    // A chunk of full size says that more is waiting already; only a drained socket can leave the sender waiting.
-    if (chunk.length < 65536) this.rearm.call?.();
+    // A chunk that fills its buffer says that more is waiting already; only a drained socket can leave the sender waiting.
+    if (chunk.length < chunk.buffer.byteLength) this.rearm.call?.();
     if (this.firstBytes) {
       this.firstBytes = false;
       if (!this.requestor && this.refuseForeign(chunk)) return false;
