@@ -62,10 +62,11 @@ function serve({ id, fd, position, pieces }: DiskRequest): void {
   }
 }
 
-for (;;) {
+while (Atomics.load(bell, 1) === 0) {
   const rung = Atomics.load(bell, 0);
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     serve(next.message as DiskRequest);
   }
-  Atomics.wait(bell, 0, rung);
+  if (Atomics.load(bell, 1) === 0) Atomics.wait(bell, 0, rung);
 }
+port.close();

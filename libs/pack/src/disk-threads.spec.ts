@@ -64,3 +64,14 @@ test('what is under way when the threads are closed is not taken for written', a
   await expect(threads.writeAndSync(fd, [], 0)).rejects.toThrow('closed');
   closeSync(fd);
 });
+
+test('threads that are closed while they start end by themselves, and leave the process alive', async () => {
+  const many = Array.from({ length: 6 }, () => DiskThreads.open(1)!);
+  await Promise.all(
+    many.map(async (each, i) => {
+      await new Promise((resolve) => setTimeout(resolve, i * 60));
+      await each.close();
+    }),
+  );
+  await expect(many[0]!.writeAndSync(0, [], 0)).rejects.toThrow('closed');
+});

@@ -6,7 +6,7 @@ import { libraryWith } from './c-library';
 /** What a thread is started with. */
 export interface DiskThreadData {
   port: MessagePort;
-  /** Raised by one and notified with every request. */
+  /** Two numbers: raised by one and notified with every request; 1 when the thread is to end. */
   signal: SharedArrayBuffer;
   /** Name of the C library. */
   library: string;
@@ -51,10 +51,14 @@ interface Thread {
   port: MessagePort;
   bell: Int32Array;
   waiting: Map<number, Waiter>;
+  ended: Promise<void>;
 }
 
 /** A disk that takes long to sync keeps as many objects on their way as there are threads. */
 const MOST_THREADS = 4;
+
+/** A thread that does not end by itself: its disk hangs. */
+const END_MS = 5_000;
 
 /**
  * Writes and syncs what ends an object, in threads that do nothing else. On libuv's thread pool a write and the sync after
@@ -111,7 +115,7 @@ export class DiskThreads {
   async close(): Promise<void> {
     this.closed = true;
     for (const thread of [...this.threads]) this.fail(thread, new Error('the threads are closed'));
-    await Promise.all(this.threads.splice(0).map(({ worker }) => worker.terminate()));
+    await Promise.all(this.threads.splice(0).map(end));
   }
 
   private choose(): Thread {
@@ -122,10 +126,11 @@ export class DiskThreads {
 
   private start(): Thread {
     const { port1, port2 } = new MessageChannel();
-    const signal = new SharedArrayBuffer(4);
+    const signal = new SharedArrayBuffer(8);
     const workerData: DiskThreadData = { port: port2, signal, library: this.library };
     const worker = spawn(workerData);
-    const thread: Thread = { worker, port: port1, bell: new Int32Array(signal), waiting: new Map() };
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const thread: Thread = { worker, port: port1, bell: new Int32Array(signal), waiting: new Map(), ended };
     port1.on('message', (reply: DiskReply) => this.settle(thread, reply));
     port1.unref();
     worker.unref();
@@ -155,6 +160,20 @@ export class DiskThreads {
     thread.waiting.clear();
     thread.port.close();
   }
+}
+
+/**
+ * It ends by itself, at the end of its errand: a thread that is terminated while it loads the native library takes the whole
+ * process with it.
+ */
+async function end({ worker, bell, ended }: Thread): Promise<void> {
+  worker.ref();
+  Atomics.store(bell, 1, 1);
+  Atomics.add(bell, 0, 1);
+  Atomics.notify(bell, 0);
+  const late = setTimeout(() => void worker.terminate(), END_MS);
+  await ended;
+  clearTimeout(late);
 }
 
 /** From dist the compiled file; under tests, which run from src, one that compiles TypeScript as it loads. */
