@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
-import { FetchEnsure, InstanceStored, StudyAccessed } from '@archipelago/contracts';
+import { CacheCommand, FetchEnsure, InstanceStored, StudyAccessed } from '@archipelago/contracts';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { createObjectStore, PostgresModule, type ObjectStore } from '@archipelago/platform-storage';
@@ -26,7 +26,7 @@ import { LegRepository } from './leg.repository';
     PostgresModule.forFeature(CATALOG_SCHEMA),
     PostgresModule.forFeature(CACHE_SCHEMA),
     BusStoreModule,
-    BusModule.forFeature({ answers: [FetchEnsure], handles: [StudyAccessed, InstanceStored] }),
+    BusModule.forFeature({ answers: [FetchEnsure, CacheCommand], handles: [StudyAccessed, InstanceStored] }),
   ],
   controllers: [BrokerController, KeeperController],
   providers: [

@@ -27,13 +27,13 @@ export class Evictor {
   ) {}
 
   /** Works off what is to go. False: something could not be done now and is to be tried later. */
-  async run(signal: AbortSignal): Promise<boolean> {
+  async run(signal: AbortSignal, gone: (study: string) => void): Promise<boolean> {
     for (;;) {
       const studies = await this.repository.toEvict(AT_ONCE);
       for (const study of studies) {
         if (signal.aborted) return true;
         try {
-          await this.evict(study);
+          if (await this.evict(study)) gone(study);
         } catch (error) {
           this.logger.warn('a study could not be evicted now', { code: classifyError(error).code });
           return false;
@@ -43,9 +43,10 @@ export class Evictor {
     }
   }
 
-  private async evict(study: string): Promise<void> {
+  /** True: its copies are gone, but for what had to stay. */
+  private async evict(study: string): Promise<boolean> {
     // it may have been used, or pinned, since it was put on the list
-    if (!(await this.repository.mayGo(study))) return;
+    if (!(await this.repository.mayGo(study))) return false;
     const { packs, kept } = await this.bus.request(StudyEvict, { studyInstanceUid: study }, { timeoutMs: ASK_MS });
     // of another store: the sweep of those who have it deletes them
     for (const pack of packs) if (pack.store === this.store.name) await this.store.delete(pack.key);
@@ -61,6 +62,7 @@ export class Evictor {
     this.metrics.all.evictions.inc({ result: 'deleted' }, fresh.length);
     this.metrics.all.evictedBytes.inc(fresh.reduce((sum, pack) => sum + pack.bytes, 0));
     if (kept > 0) this.metrics.all.evictions.inc({ result: 'kept' });
+    return true;
   }
 
   private async unknown(packId: string): Promise<boolean> {

@@ -1,11 +1,20 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
-import { InstanceStored, StudyAccessed, type InstanceStoredV1, type StudyAccessedV1 } from '@archipelago/contracts';
+import {
+  CacheCommand,
+  InstanceStored,
+  StudyAccessed,
+  type CacheCommandReplyV1,
+  type InstanceStoredV1,
+  type StudyAccessedV1,
+} from '@archipelago/contracts';
 import { fetchedPack } from '@archipelago/catalog-store';
-import { BusContext, claimInbox, OnEvent } from '@archipelago/platform-bus';
+import { BusContext, claimInbox, OnEvent, OnQuery } from '@archipelago/platform-bus';
 import { Database } from '@archipelago/platform-storage';
+import type { z } from 'zod';
 import { ACCESSED_CONSUMER, STORED_CONSUMER } from './cache.config';
 import { KeeperRepository } from './keeper.repository';
+import { KeeperService } from './keeper.service';
 
 /** Events into the journal, in every replica; the one that holds the lease tells the policy. */
 @Controller()
@@ -13,6 +22,7 @@ export class KeeperController {
   constructor(
     private readonly database: Database,
     private readonly repository: KeeperRepository,
+    private readonly keeper: KeeperService,
   ) {}
 
   @OnEvent(StudyAccessed, { consumer: ACCESSED_CONSUMER })
@@ -30,5 +40,22 @@ export class KeeperController {
       if (!(await claimInbox(client, STORED_CONSUMER, context.meta.id))) return;
       await this.repository.noteStored(client, await fetchedPack(client, packId));
     });
+  }
+
+  /** Written here, carried out by the replica that holds the lease. */
+  @OnQuery(CacheCommand, { concurrency: 4 })
+  async command(@Payload() command: z.output<typeof CacheCommand.schema>): Promise<CacheCommandReplyV1> {
+    let known = false;
+    if (command.action !== 'status') {
+      const { studyInstanceUid: study } = command;
+      known = (await this.repository.study(study)) !== undefined;
+      if (command.action === 'pin') await this.repository.pin(study);
+      else if (command.action === 'unpin') await this.repository.unpin(study);
+      else if (known) await this.repository.setState(study, 'evict');
+    }
+    const { bytes, keptBytes, studies, leaving } = await this.repository.totals();
+    const budgetBytes = await this.keeper.budget();
+    const pinned = (await this.repository.pins()).size;
+    return { known, ...(budgetBytes === undefined ? {} : { budgetBytes }), bytes, keptBytes, studies, pinned, leaving };
   }
 }

@@ -28,6 +28,8 @@ export interface Totals {
   bytes: number;
   studies: number;
   keptBytes: number;
+  /** Studies that are to go. */
+  leaving: number;
 }
 
 /** An access that was not admitted, or whose packs have not come, is remembered so long. */
@@ -175,10 +177,19 @@ export class KeeperRepository {
     return new Set(rows.map((row) => row.study));
   }
 
+  async pin(study: string): Promise<void> {
+    await this.database.query('INSERT INTO cache_pin (study) VALUES ($1) ON CONFLICT DO NOTHING', [study]);
+  }
+
+  async unpin(study: string): Promise<void> {
+    await this.database.query('DELETE FROM cache_pin WHERE study = $1', [study]);
+  }
+
   async totals(): Promise<Totals> {
     const { rows } = await this.database.query<Totals>(
       `SELECT coalesce(sum(p.bytes), 0)::float8 AS bytes, count(DISTINCT p.study)::int AS studies,
-         coalesce(sum(p.bytes) FILTER (WHERE s.state = 'kept'), 0)::float8 AS "keptBytes"
+         coalesce(sum(p.bytes) FILTER (WHERE s.state = 'kept'), 0)::float8 AS "keptBytes",
+         count(DISTINCT p.study) FILTER (WHERE s.state = 'evict')::int AS leaving
        FROM cache_pack p LEFT JOIN cache_study s ON s.study = p.study`,
     );
     return rows[0]!;

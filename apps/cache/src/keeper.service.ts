@@ -121,7 +121,7 @@ export class KeeperService implements OnApplicationBootstrap, OnModuleDestroy {
       const before = held.done.size;
       const told = await this.tellJournal(held, signal);
       if (held.done.size !== before || Date.now() - held.countedAt > COUNT_MS) await this.balance(held);
-      if (Date.now() >= evictAt && !(await this.evictor.run(signal))) evictAt = Date.now() + PUT_OFF_MS;
+      if (Date.now() >= evictAt && !(await this.evict(held, signal))) evictAt = Date.now() + PUT_OFF_MS;
       if (held.done.size >= SAVE_ENTRIES || (held.done.size > 0 && Date.now() - held.savedAt > SAVE_MS))
         await this.save(held);
       if (!told) await this.pause(TICK_MS);
@@ -151,7 +151,7 @@ export class KeeperService implements OnApplicationBootstrap, OnModuleDestroy {
       reconciledAt: 0,
       lookedAt,
       lookedBefore: lookedAt,
-      totals: { bytes: 0, studies: 0, keptBytes: 0 },
+      totals: { bytes: 0, studies: 0, keptBytes: 0, leaving: 0 },
       countedAt: 0,
     };
     await this.applyPins(held);
@@ -251,6 +251,11 @@ export class KeeperService implements OnApplicationBootstrap, OnModuleDestroy {
       const row = await this.repository.study(study);
       if (row) await this.access(held, study, { time: row.usedAt, bytes: row.bytes, fetchMs: row.fetchMs });
     }
+  }
+
+  private evict(held: Held, signal: AbortSignal): Promise<boolean> {
+    // the policy has let it go already, unless somebody else asked for it
+    return this.evictor.run(signal, (study) => held.policy.remove(study));
   }
 
   /** What could not go takes of the budget all the same. */
