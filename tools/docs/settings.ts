@@ -55,7 +55,12 @@ const MEANINGS: Record<string, string> = {
 /** Read outside of the checked definitions. */
 const FURTHER: readonly (readonly [string, string, string, string])[] = [
   ['ARCHIPELAGO_CONFIG', '`archipelago.yaml` if there is one', 'all', 'the site file (below)'],
-  ['ARCHIPELAGO_S3_ACCESS_KEY', 'required for `s3:`', 'dimse-edge, ingest, catalog, cache', 'access key of the object store'],
+  [
+    'ARCHIPELAGO_S3_ACCESS_KEY',
+    'required for `s3:`',
+    'dimse-edge, ingest, catalog, cache',
+    'access key of the object store',
+  ],
   ['ARCHIPELAGO_S3_SECRET_KEY', 'required for `s3:`', 'dimse-edge, ingest, catalog, cache', 'its secret'],
   ['ARCHIPELAGO_S3_REGION', '`us-east-1`', 'dimse-edge, ingest, catalog, cache', 'its region'],
   ['ARCHIPELAGO_NO_QUICKACK', '', 'dimse-edge', '1: no TCP_QUICKACK after reads (Linux)'],

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { CacheCommand, type CacheCommandV1 } from '@archipelago/contracts';
 import { Bus } from '@archipelago/platform-bus';
-import type { Command, GroupCommand, Output } from '../command';
+import { UsageError, type Command, type GroupCommand, type Output } from '../command';
 import { withCoreServices } from './core-services';
 
 async function ask(command: CacheCommandV1, json: boolean, out: Output): Promise<number> {
@@ -33,7 +33,7 @@ function onStudy(action: 'evict' | 'pin' | 'unpin', summary: string): Command {
       options: { json: { type: 'boolean', default: false } },
     });
     const [studyInstanceUid] = positionals;
-    if (studyInstanceUid === undefined || positionals.length > 1) throw new Error('name one Study Instance UID');
+    if (studyInstanceUid === undefined || positionals.length > 1) throw new UsageError('name one Study Instance UID');
     return ask({ action, studyInstanceUid }, values.json, out);
   };
   return { name: action, summary, help: 'STUDYUID [--json]', run };
