@@ -28,6 +28,8 @@ const MEANINGS: Record<string, string> = {
   ARCHIPELAGO_UPLOADS: 'uploads at a time',
   ARCHIPELAGO_VERIFY_READS: 'compare what is read for a retrieval with its digest',
   ARCHIPELAGO_INGEST_CONCURRENCY: 'large packs indexed at a time by one process; small ones share a transaction',
+  ARCHIPELAGO_CACHE_BYTES:
+    'bytes that fetched studies may take in the object store; default a fifth of the disk of an `fs` store; with `s3` nothing is evicted without it',
   ARCHIPELAGO_SWEEP_MINUTES: 'minutes between sweeps, whoever runs them; 0: on command only',
   ARCHIPELAGO_METADATA_QUIET_SECONDS: 'a series without news for so long gets its metadata object',
   ARCHIPELAGO_EDGE_URL: "where other edges reach this one's HTTP port; default: from its HTTP host and port",
@@ -53,9 +55,14 @@ const MEANINGS: Record<string, string> = {
 /** Read outside of the checked definitions. */
 const FURTHER: readonly (readonly [string, string, string, string])[] = [
   ['ARCHIPELAGO_CONFIG', '`archipelago.yaml` if there is one', 'all', 'the site file (below)'],
-  ['ARCHIPELAGO_S3_ACCESS_KEY', 'required for `s3:`', 'dimse-edge, ingest, catalog', 'access key of the object store'],
-  ['ARCHIPELAGO_S3_SECRET_KEY', 'required for `s3:`', 'dimse-edge, ingest, catalog', 'its secret'],
-  ['ARCHIPELAGO_S3_REGION', '`us-east-1`', 'dimse-edge, ingest, catalog', 'its region'],
+  [
+    'ARCHIPELAGO_S3_ACCESS_KEY',
+    'required for `s3:`',
+    'dimse-edge, ingest, catalog, cache',
+    'access key of the object store',
+  ],
+  ['ARCHIPELAGO_S3_SECRET_KEY', 'required for `s3:`', 'dimse-edge, ingest, catalog, cache', 'its secret'],
+  ['ARCHIPELAGO_S3_REGION', '`us-east-1`', 'dimse-edge, ingest, catalog, cache', 'its region'],
   ['ARCHIPELAGO_NO_QUICKACK', '', 'dimse-edge', '1: no TCP_QUICKACK after reads (Linux)'],
   [
     'ARCHIPELAGO_TOOLS',

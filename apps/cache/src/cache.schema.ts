@@ -1,5 +1,6 @@
 import type { SchemaPart } from '@archipelago/platform-storage';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { CacheKeeper1764201600003 } from './keeper.schema';
 
 /** Fetches under way and lately ended: one at a time for one target at one archive, whoever asks and whichever replica answers. */
 export class CacheTables1764115200001 implements MigrationInterface {
@@ -31,4 +32,7 @@ export class CacheTables1764115200001 implements MigrationInterface {
   }
 }
 
-export const CACHE_SCHEMA: SchemaPart = { name: 'cache', migrations: [CacheTables1764115200001] };
+export const CACHE_SCHEMA: SchemaPart = {
+  name: 'cache',
+  migrations: [CacheTables1764115200001, CacheKeeper1764201600003],
+};

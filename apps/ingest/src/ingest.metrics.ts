@@ -12,6 +12,7 @@ export class IngestMetrics {
   readonly instances;
   readonly sweep;
   readonly quarantined;
+  readonly evictions;
 
   constructor(registry: MetricsRegistry, repository: IngestRepository) {
     this.seconds = registry.histogram({
@@ -40,6 +41,11 @@ export class IngestMetrics {
     this.sweep = registry.counter({
       name: 'archipelago_ingest_sweep_packs_total',
       help: 'Packs looked at by sweeps',
+      labelNames: ['result'],
+    });
+    this.evictions = registry.counter({
+      name: 'archipelago_ingest_evicted_packs_total',
+      help: 'Cached packs asked to go: evicted, or kept because something in them is needed',
       labelNames: ['result'],
     });
     const quarantined = registry.gauge({

@@ -12,6 +12,7 @@ import {
   QuarantineList,
   QuarantineRelease,
   SourceVanished,
+  StudyEvict,
   StudyUpdated,
   SweepStart,
 } from '@archipelago/contracts';
@@ -23,9 +24,12 @@ import { ArchivesService } from './archives.service';
 import { CatalogRules } from './catalog-rules';
 import { DecisionsController } from './decisions.controller';
 import { DecisionsService } from './decisions.service';
+import { EvictionRepository } from './eviction.repository';
+import { EvictionService } from './eviction.service';
 import { OnAssignmentChangedHandler } from './handlers/on-assignment-changed.handler';
 import { OnPackSealedHandler } from './handlers/on-pack-sealed.handler';
 import { OnSourceVanishedHandler } from './handlers/on-source-vanished.handler';
+import { OnStudyEvictHandler } from './handlers/on-study-evict.handler';
 import { OnSweepStartHandler } from './handlers/on-sweep-start.handler';
 import { ingestConfig, type IngestConfig } from './ingest.config';
 import { IngestMetrics } from './ingest.metrics';
@@ -43,7 +47,7 @@ import { SweepService } from './sweep.service';
     BusStoreModule,
     BusModule.forFeature({
       handles: [PackSealed, SweepStart, SourceVanished, AssignmentChanged],
-      answers: [DifferenceList, DifferenceDecide, QuarantineList, QuarantineRelease, PresentationRebuild],
+      answers: [StudyEvict, DifferenceList, DifferenceDecide, QuarantineList, QuarantineRelease, PresentationRebuild],
       publishes: [InstanceStored, StudyUpdated, PatientUpdated],
     }),
   ],
@@ -52,6 +56,7 @@ import { SweepService } from './sweep.service';
     OnSweepStartHandler,
     OnSourceVanishedHandler,
     OnAssignmentChangedHandler,
+    OnStudyEvictHandler,
     DecisionsController,
   ],
   providers: [
@@ -69,6 +74,8 @@ import { SweepService } from './sweep.service';
       },
     },
     IngestRepository,
+    EvictionRepository,
+    EvictionService,
     IngestMetrics,
     PixelComparison,
     CatalogRules,

@@ -6,6 +6,8 @@ export interface KnownPack {
   sha256: string;
   /** In this store, as far as we know. */
   present: boolean;
+  /** Taken out of the cache: its absence is meant. */
+  evicted: boolean;
 }
 
 export interface StoredPlace {
@@ -26,7 +28,8 @@ export class IngestRepository {
 
   async knownPack(packId: string, store: string): Promise<KnownPack | null> {
     const { rows } = await this.database.query<KnownPack>(
-      `SELECT encode(p.sha256, 'hex') AS sha256, coalesce(l.missing_at IS NULL AND l.pack IS NOT NULL, false) AS present
+      `SELECT encode(p.sha256, 'hex') AS sha256, coalesce(l.missing_at IS NULL AND l.pack IS NOT NULL, false) AS present,
+              EXISTS (SELECT FROM pack_eviction v WHERE v.pack_id = p.pack_id AND v.store = $2) AS evicted
          FROM pack p LEFT JOIN pack_location l ON l.pack = p.id AND l.store = $2 WHERE p.pack_id = $1`,
       [packId, store],
     );

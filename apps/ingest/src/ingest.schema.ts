@@ -36,4 +36,35 @@ export class IngestTables1763856000001 implements MigrationInterface {
   }
 }
 
-export const INGEST_SCHEMA: SchemaPart = { name: 'ingest', migrations: [IngestTables1763856000001] };
+/**
+ * Cached packs that were taken out of the catalog: never indexed again under their id, and their bytes deleted. The row stays
+ * as long as the pack's own: an edge may announce it late.
+ */
+export class IngestEvictions1764201600002 implements MigrationInterface {
+  name = 'IngestEvictions1764201600002';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE pack_eviction (
+        pack_id    uuid NOT NULL,
+        store      text NOT NULL,
+        key        text COLLATE "C" NOT NULL,
+        bytes      bigint NOT NULL,
+        study      text COLLATE "C" NOT NULL,
+        evicted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        deleted_at timestamptz,
+        PRIMARY KEY (pack_id, store)
+      )`);
+    await runner.query('CREATE INDEX pack_eviction_study ON pack_eviction (study) WHERE deleted_at IS NULL');
+    await runner.query('CREATE INDEX pack_eviction_key ON pack_eviction (store, key)');
+  }
+
+  async down(): Promise<void> {
+    throw new Error('migrations are forward-only');
+  }
+}
+
+export const INGEST_SCHEMA: SchemaPart = {
+  name: 'ingest',
+  migrations: [IngestTables1763856000001, IngestEvictions1764201600002],
+};

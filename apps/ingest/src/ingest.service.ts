@@ -93,7 +93,8 @@ export class IngestService {
     if (known !== null && known.sha256 !== a.sha256) {
       return { outcome: 'rejected', code: 'pack-conflict', reason: 'another pack with this id is in the catalog' };
     }
-    if (known?.present === true) return { outcome: 'indexed' };
+    // an evicted one is not taken in again: its objects are asked for anew when somebody wants them
+    if (known?.present === true || known?.evicted === true) return { outcome: 'indexed' };
     const small = a.entries <= SMALL_ENTRIES && a.bytes - a.tailOffset <= SMALL_TAIL_BYTES;
     const decide = (): Promise<Answer> => this.readAndIndex(a, known, cause, small, asked);
     return small ? decide() : this.large.run(decide);

@@ -12,6 +12,7 @@ import {
   type ObjectStore,
 } from '@archipelago/platform-storage';
 import { AnswerService } from './answer.service';
+import { EvictionService } from './eviction.service';
 import { ingestConfig, type IngestConfig } from './ingest.config';
 import { IngestMetrics } from './ingest.metrics';
 import { IngestRepository, type StoredPlace } from './ingest.repository';
@@ -28,6 +29,8 @@ export interface SweepResult {
   /** Asked for again. */
   missing: number;
   damaged: number;
+  /** Objects of evicted packs that were deleted. */
+  evicted: number;
 }
 
 const BATCH = 500;
@@ -45,6 +48,7 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(ingestConfig.KEY) private readonly config: IngestConfig,
     private readonly ingest: IngestService,
     private readonly answers: AnswerService,
+    private readonly evictions: EvictionService,
     private readonly repository: IngestRepository,
     private readonly leases: Leases,
     private readonly metrics: IngestMetrics,
@@ -82,9 +86,10 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async sweep(options: SweepStartV1, signal: AbortSignal): Promise<SweepResult> {
-    const result: SweepResult = { verified: 0, ingested: 0, refused: 0, missing: 0, damaged: 0 };
+    const result: SweepResult = { verified: 0, ingested: 0, refused: 0, missing: 0, damaged: 0, evicted: 0 };
     const since = await this.repository.now();
     const id = await this.repository.sweepStarted(this.store.name, options.deep);
+    result.evicted += await this.evictions.workOff(signal);
     let batch: ObjectInfo[] = [];
     for await (const info of this.store.list('packs/')) {
       batch.push(info);
@@ -115,11 +120,14 @@ export class SweepService implements OnApplicationBootstrap, OnModuleDestroy {
       this.store.name,
       batch.map((info) => info.key),
     );
+    const unknown = batch.filter((info) => !known.has(info.key)).map((info) => info.key);
+    const evicted = await this.evictions.keysAmong(this.store.name, unknown);
     const sound: string[] = [];
     for (const info of batch) {
       if (signal.aborted) throw new TransientError('sweep-stopped', 'the sweep was stopped');
       const place = known.get(info.key);
-      if (place === undefined) await this.unknown(info, options, result);
+      if (evicted.has(info.key)) result.evicted += await this.evictions.deleteAgain(info.key);
+      else if (place === undefined) await this.unknown(info, options, result);
       else if (await this.isSound(info, place, options.deep)) sound.push(info.key);
       else {
         result.damaged++;

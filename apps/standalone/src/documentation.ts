@@ -1,6 +1,7 @@
 /**
  * What the documentation is generated from: only this project may know every app, so tools get it here.
  */
+import { cacheConfig } from '@archipelago/cache-service';
 import { catalogConfig } from '@archipelago/catalog';
 // eslint-disable-next-line @nx/enforce-module-boundaries -- standalone.ts resolves its path only, it does not load it lazily
 import { edgeConfig, fetchConfig } from '@archipelago/dimse-edge';
@@ -21,6 +22,7 @@ export const CONFIGURATION: readonly { definition: ConfigDefinition<unknown>; us
   { definition: ingestConfig, usedBy: ['ingest'] },
   { definition: catalogConfig, usedBy: ['catalog'] },
   { definition: tagReplicationConfig, usedBy: ['tag-replication'] },
+  { definition: cacheConfig, usedBy: ['cache'] },
   { definition: busConfig, usedBy: ['all'] },
   { definition: databaseConfig, usedBy: ['ingest', 'catalog', 'cache', 'tag-replication'] },
   { definition: standaloneConfig, usedBy: ['standalone'] },

@@ -11,6 +11,7 @@ export * from './identity/assignment-changed.v1';
 export * from './ingest/source-vanished.v1';
 export * from './replication/archive.v1';
 export * from './cache/fetch.v1';
+export * from './cache/cache-command.v1';
 export * from './edge/study-accessed.v1';
 export * from './ingest/pack-evict.v1';
 export * from './edge/archive-task.v1';

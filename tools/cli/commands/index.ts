@@ -1,5 +1,6 @@
 import type { GroupCommand } from '../command';
 import { archive } from './archive';
+import { cache } from './cache';
 import { catalog } from './catalog';
 import { deadLetters } from './dead-letters';
 import { difference } from './difference';
@@ -14,5 +15,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity],
+  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity, cache],
 };

@@ -7,6 +7,7 @@ export { deriveAnswers, type Derived } from './write/derive';
 export type { DeriveOptions } from './write/ranks';
 export { applyAssignments } from './write/persons';
 export { vanish } from './write/vanish';
+export * from './write/evict-study';
 export { flagDifferences, type Difference, type DifferenceKind } from './write/differences';
 export * from './read/access';
 export * from './read/runner';
