@@ -4,7 +4,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect as connectNats, type NatsConnection } from '@nats-io/transport-node';
 import { Client } from 'pg';
 import { recount } from '@archipelago/catalog-store';
-import { InstanceStored, PackSealed, StudyUpdated, subjectStem } from '@archipelago/contracts';
+import { InstanceStored, PackSealed, PatientUpdated, StudyUpdated, subjectStem } from '@archipelago/contracts';
 import { createObjectStore, type ObjectStore, type SqlClient } from '@archipelago/platform-storage';
 import { eventually, type TestSystem } from '@archipelago/testing';
 
@@ -63,10 +63,8 @@ export class Centre {
   }
 
   async catalogEvents(): Promise<{ id: string; payload: Record<string, unknown> }[]> {
-    return [
-      ...(await this.messages('EVT_CATALOG', subjectStem(InstanceStored))),
-      ...(await this.messages('EVT_CATALOG', subjectStem(StudyUpdated))),
-    ];
+    const stems = [InstanceStored, StudyUpdated, PatientUpdated].map(subjectStem);
+    return (await Promise.all(stems.map((stem) => this.messages('EVT_CATALOG', stem)))).flat();
   }
 }
 
