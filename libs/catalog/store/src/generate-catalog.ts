@@ -136,7 +136,7 @@ async function linkPersons(client: SqlClient): Promise<void> {
   const { rows } = await client.query<{ person: string }>(
     `WITH linked AS (
        SELECT id, 'ARX' || lpad(substr(split_part(patient_id, 'A', 1), 2), 11, '0') AS person FROM patient
-       WHERE NOT is_group AND substr(split_part(patient_id, 'A', 1), 2)::bigint % 2 = 0),
+       WHERE NOT is_group AND NOT EXISTS (SELECT 1 FROM identity_assignment a WHERE a.patient = patient.id) AND substr(split_part(patient_id, 'A', 1), 2)::bigint % 2 = 0),
      assigned AS (INSERT INTO identity_assignment (patient, person, revision) SELECT id, person, 1 FROM linked ON CONFLICT DO NOTHING),
      patients AS (UPDATE patient p SET person = l.person FROM linked l WHERE p.id = l.id),
      studies AS (UPDATE study s SET person = l.person FROM linked l WHERE s.patient = l.id)

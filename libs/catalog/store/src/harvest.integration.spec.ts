@@ -4,7 +4,7 @@ import { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
-import { ct, fullAnswer, imageAnswer, packOf, seriesAnswer, studyAnswer, type Sample } from './spec-kit';
+import { ct, fullAnswer, imageAnswer, packOf, seriesAnswer, studyAnswer, type Plain, type Sample } from './spec-kit';
 import { SpecDatabase } from './spec-database';
 import type { Derived } from './write/derive';
 import { indexPack } from './write/index-pack';
@@ -445,5 +445,32 @@ describe('what archives answered', () => {
         await sumsAreRight();
       }
     }
+  }, 120_000);
+
+  it('takes 5,000 answers about studies in one transaction, and prints how long', async () => {
+    const day = (n: number): string =>
+      `2024${String(1 + (n % 12)).padStart(2, '0')}${String(1 + (n % 28)).padStart(2, '0')}`;
+    const answers = (at: string, more: (n: number) => Plain = () => ({})): Sample[] =>
+      Array.from({ length: 5000 }, (_, n) =>
+        studyAnswer('north', `9.${n}`, { '00100020': `N${Math.floor(n / 3)}`, '00080020': day(n), ...more(n) }, at),
+      );
+    const timed = async (samples: Sample[]): Promise<[number, IndexPackResult]> => {
+      const input = pack(samples);
+      const started = performance.now();
+      const result = await db.transaction((client) => indexPack(client, input));
+      return [Math.round(performance.now() - started), result];
+    };
+    const [first, made] = await timed(answers('2026-11-21T10:00:00.000Z'));
+    expect(made.updated).toHaveLength(5000);
+    const [again, same] = await timed(answers('2026-11-22T10:00:00.000Z'));
+    expect(same.updated).toEqual([]);
+    const [changed, some] = await timed(
+      answers('2026-11-23T10:00:00.000Z', (n): Plain => (n % 50 === 0 ? { '00081030': 'Changed' } : {})),
+    );
+    expect(some.updated).toHaveLength(100);
+    expect(await db.rows('SELECT count(*)::int AS n FROM study WHERE said IS NOT NULL')).toEqual([{ n: 5000 }]);
+    await sumsAreRight();
+    process.stdout.write(`5,000 answers: new ${first}, again ${again}, 100 changed ${changed} ms\n`);
+    expect(first).toBeLessThan(30_000);
   }, 120_000);
 });

@@ -17,6 +17,7 @@ export interface SeriesSaid {
 
 /** A patient as shown: one local identity (issuer, id), or one study's where the id names nobody. */
 @Entity('patient')
+@Index('patient_grouped', { synchronize: false })
 @Check('patient_basis_check', BASES)
 @Unique('patient_patient_id_issuer_scope_key', ['patientId', 'issuer', 'scope'])
 @Index('patient_name', ['nameAlphabetic'])
@@ -54,6 +55,7 @@ export class PatientEntity {
 
 /** A study as shown. `changed_xid` (xid8, for the change feed) and the generated `study_id` are not mapped. */
 @Entity('study')
+@Index('study_grouped', { synchronize: false })
 @Check('study_basis_check', BASES)
 @Unique('study_study_instance_uid_patient_key', ['studyInstanceUid', 'patientRow'])
 @Index('study_order', ['sortDate', 'sortTime', 'studyInstanceUid', 'id'])
@@ -115,6 +117,7 @@ export class StudyEntity {
 
 /** A series as shown. */
 @Entity('series')
+@Index('series_grouped', { synchronize: false })
 @Index('series_shown_in', { synchronize: false })
 @Check('series_basis_check', BASES)
 @Unique('series_series_instance_uid_study_key', ['seriesInstanceUid', 'studyRow'])

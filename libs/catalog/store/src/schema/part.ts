@@ -4,6 +4,7 @@ import { Catalog1763800000001 } from './0001-catalog';
 import { CatalogSearch1763870000002 } from './0002-search';
 import { CatalogArchives1764100000003 } from './0003-archives';
 import { CatalogPersons1764120000004 } from './0004-persons';
+import { CatalogGroups1764130000005 } from './0005-groups';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
 export const CATALOG_SCHEMA: SchemaPart = {
@@ -14,5 +15,6 @@ export const CATALOG_SCHEMA: SchemaPart = {
     CatalogSearch1763870000002,
     CatalogArchives1764100000003,
     CatalogPersons1764120000004,
+    CatalogGroups1764130000005,
   ],
 };

@@ -139,14 +139,16 @@ const TABLES: Record<'study' | 'series' | 'instance', Table> = {
   },
 };
 
-const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[], $9::timestamptz[], $10::text[],
-  $11::text[], $12::int[], $13::text[]) WITH ORDINALITY k(uid, study, series, class, digest, attributes, source, depth, as_of, patient_id, issuer, ordinal, state, n)`;
+/** Of these answers those that were given before, by position. */
+const known = (t: Table): string => `
+  SELECT k.n::int FROM unnest($1::text[], $2::int[], $3::text[]) WITH ORDINALITY k(uid, source, digest, n)
+  JOIN ${t.name} t ON t.${t.uid} = k.uid AND t.source = k.source AND t.${t.unique} = decode(k.digest, 'hex')`;
 
 /** What was said before: its time moves on; what had vanished is there again when it was seen later. */
 const moveOn = (t: Table): string => `
   UPDATE ${t.name} t SET as_of = greatest(t.as_of, k.as_of),
     state = CASE WHEN k.state = 'deleted' THEN 'deleted' WHEN k.as_of > t.as_of OR t.state = 'deleted' THEN 'present' ELSE t.state END
-  FROM ${KEYS}
+  FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[]) k(uid, source, digest, as_of, state)
   WHERE t.${t.uid} = k.uid AND t.source = k.source AND t.${t.unique} = decode(k.digest, 'hex')
     AND (k.as_of > t.as_of OR (t.state = 'deleted') <> (k.state = 'deleted'))`;
 
@@ -160,8 +162,9 @@ const insertNew = (t: Table): string => `
     CASE WHEN k.state = 'present' AND EXISTS (SELECT 1 FROM ${t.name} o WHERE o.${t.uid} = k.uid AND o.source = k.source
       AND o.state = 'vanished' AND o.as_of >= k.as_of) THEN 'vanished' ELSE k.state END,
     k.as_of, k.patient_id, k.issuer, $14, k.ordinal, false
-  FROM ${KEYS}
-  WHERE NOT EXISTS (SELECT 1 FROM ${t.name} o WHERE o.${t.uid} = k.uid AND o.source = k.source AND o.${t.unique} = decode(k.digest, 'hex'))
+  FROM unnest($1::text[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+    $11::text[], $12::text[], $13::int[]) WITH ORDINALITY
+    k(uid, source, digest, as_of, state, study, series, class, attributes, depth, patient_id, issuer, ordinal, n)
   ON CONFLICT DO NOTHING`;
 
 /** One row for each different thing said of a UID by a source, at its latest time; in key order. */
@@ -175,6 +178,10 @@ function distinct(rows: readonly Row[]): Row[] {
   return [...seen].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 }
 
+function keysOf(rows: readonly Row[]): unknown[] {
+  return [rows.map((row) => row.uid), rows.map((row) => row.answer.sourceId), rows.map((row) => row.digest)];
+}
+
 async function writeLevel(
   client: SqlClient,
   table: Table,
@@ -184,24 +191,31 @@ async function writeLevel(
 ): Promise<void> {
   if (rows.length === 0) return;
   const given = distinct(rows);
-  const identity = given.map((row) => row.answer.said.patient?.identity);
-  const values = [
-    given.map((row) => row.uid),
-    given.map((row) => row.study),
-    given.map((row) => row.series),
-    given.map((row) => row.answer.said.instance?.sopClassUid ?? ''),
-    given.map((row) => row.digest),
-    given.map((row) => JSON.stringify(row.attributes)),
-    given.map((row) => row.answer.sourceId),
-    given.map((row) => row.answer.said.depth),
-    given.map((row) => row.answer.entry.receivedAt),
+  const found = await client.query<{ n: number }>(known(table), keysOf(given));
+  const before = new Set(found.rows.map((row) => row.n - 1));
+  const states = (some: readonly Row[]): unknown[] => [
+    ...keysOf(some),
+    some.map((row) => row.answer.entry.receivedAt),
+    some.map((row) => (held.has(row.answer) ? 'deleted' : 'present')),
+  ];
+  const again = given.filter((_, i) => before.has(i));
+  if (again.length > 0) await client.query(moveOn(table), states(again));
+  // what was said travels only where it is new
+  const fresh = given.filter((_, i) => !before.has(i));
+  if (fresh.length === 0) return;
+  const identity = fresh.map((row) => row.answer.said.patient?.identity);
+  await client.query(insertNew(table), [
+    ...states(fresh),
+    fresh.map((row) => row.study),
+    fresh.map((row) => row.series),
+    fresh.map((row) => row.answer.said.instance?.sopClassUid ?? ''),
+    fresh.map((row) => JSON.stringify(row.attributes)),
+    fresh.map((row) => row.answer.said.depth),
     identity.map((one) => one?.patientId ?? ''),
     identity.map((one) => one?.issuer ?? ''),
-    given.map((row) => row.answer.entry.ordinal),
-    given.map((row) => (held.has(row.answer) ? 'deleted' : 'present')),
-  ];
-  await client.query(moveOn(table), values);
-  await client.query(insertNew(table), [...values, pack]);
+    fresh.map((row) => row.answer.entry.ordinal),
+    pack,
+  ]);
 }
 
 /**

@@ -121,6 +121,19 @@ async function updateSaid(client: SqlClient, table: 'study' | 'series', rows: Sa
   );
 }
 
+/** What archives claim by now, by id of the row. */
+function saidOf(
+  locked: ReadonlyMap<string, { id: string }>,
+  planned: ReadonlyMap<string, { said: object }>,
+): Map<string, object | null> {
+  return new Map([...locked].map(([key, row]) => [row.id, planned.get(key)?.said ?? null]));
+}
+
+function without(rows: readonly SaidRow[], written: readonly ChangedRow[]): SaidRow[] {
+  const ids = new Set(written.map(([id]) => id));
+  return rows.filter((row) => !ids.has(row.id));
+}
+
 function changedSaid(
   locked: ReadonlyMap<string, { id: string; said: object | null }>,
   planned: ReadonlyMap<string, { said: object }>,
@@ -147,12 +160,13 @@ async function updateLevels(
     series: changedLayers(locked.series, (key) => plan.series.get(key)?.attributes ?? null),
   };
   await updateLayers(client, 'patient', changed.patient);
-  await updateLayers(client, 'study', changed.study);
-  await updateLayers(client, 'series', changed.series);
   const studySaid = changedSaid(locked.studies, plan.studies);
   const seriesSaid = changedSaid(locked.series, plan.series);
-  await updateSaid(client, 'study', studySaid);
-  await updateSaid(client, 'series', seriesSaid);
+  await updateLayers(client, 'study', changed.study, saidOf(locked.studies, plan.studies));
+  await updateLayers(client, 'series', changed.series, saidOf(locked.series, plan.series));
+  // a row is written once: the indexes of a study are many
+  await updateSaid(client, 'study', without(studySaid, changed.study));
+  await updateSaid(client, 'series', without(seriesSaid, changed.series));
   const ids = (layers: ChangedRow[], said: SaidRow[]): Set<string> =>
     new Set([...layers.map(([id]) => id), ...said.map((row) => row.id)]);
   return {

@@ -81,39 +81,57 @@ async function updatePatients(client: SqlClient, rows: ChangedRow[]): Promise<vo
   );
 }
 
-async function updateStudies(client: SqlClient, rows: ChangedRow[]): Promise<void> {
+/** What archives claim, by id of the row; not given: what the rows have stays. */
+type Said = ReadonlyMap<string, object | null> | undefined;
+
+const saidArrays = (rows: ChangedRow[], said: Said): unknown[] => [
+  said !== undefined,
+  rows.map(([id]) => {
+    const claims = said?.get(id) ?? null;
+    return claims === null ? null : JSON.stringify(claims);
+  }),
+];
+
+async function updateStudies(client: SqlClient, rows: ChangedRow[], said: Said): Promise<void> {
   const kept = rows.map(([, row]) => row.attributes);
   await client.query(
     `UPDATE study t SET ${LAYERS_SET}, ${NAME_SET}, study_date = k.day, study_time = k.hour,
-       sort_date = coalesce(k.day, 0), sort_time = coalesce(k.hour, 0), accession_number = k.accession
+       sort_date = coalesce(k.day, 0), sort_time = coalesce(k.hour, 0), accession_number = k.accession,
+       said = CASE WHEN $15 THEN k.said::jsonb ELSE t.said END
      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                 $10::int[], $11::text[], $12::int[], $13::bigint[], $14::text[])
-       k(id, kept, basis, held, archive, a, i, p, w, birth, sex, day, hour, accession) WHERE t.id = k.id`,
+                 $10::int[], $11::text[], $12::int[], $13::bigint[], $14::text[], $16::text[])
+       k(id, kept, basis, held, archive, a, i, p, w, birth, sex, day, hour, accession, said) WHERE t.id = k.id`,
     [
       ...personArrays(rows),
       kept.map((one) => parseDate(text(one['00080020']))),
       kept.map((one) => parseTime(text(one['00080030']))),
       kept.map((one) => text(one['00080050'])),
+      ...saidArrays(rows, said),
     ],
   );
 }
 
-async function updateSeries(client: SqlClient, rows: ChangedRow[]): Promise<void> {
+async function updateSeries(client: SqlClient, rows: ChangedRow[], said: Said): Promise<void> {
   const kept = rows.map(([, row]) => row.attributes);
   await client.query(
     `UPDATE series t SET ${LAYERS_SET}, modality = k.modality, series_number = k.number,
-       sort_number = coalesce(k.number, 2147483647)
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
-       k(id, kept, basis, held, archive, modality, number) WHERE t.id = k.id`,
-    [...layerArrays(rows), kept.map((one) => text(one['00080060'])), kept.map((one) => integer(one['00200011']))],
+       sort_number = coalesce(k.number, 2147483647), said = CASE WHEN $8 THEN k.said::jsonb ELSE t.said END
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $9::text[])
+       k(id, kept, basis, held, archive, modality, number, said) WHERE t.id = k.id`,
+    [
+      ...layerArrays(rows),
+      kept.map((one) => text(one['00080060'])),
+      kept.map((one) => integer(one['00200011'])),
+      ...saidArrays(rows, said),
+    ],
   );
 }
 
 const UPDATES = { patient: updatePatients, study: updateStudies, series: updateSeries };
 
-/** Writes attributes, and the columns that follow from them. */
-export async function updateLayers(client: SqlClient, level: Level, rows: ChangedRow[]): Promise<void> {
-  if (rows.length > 0) await UPDATES[level](client, rows);
+/** Writes attributes, and the columns that follow from them; of studies and series also what archives claim, where given. */
+export async function updateLayers(client: SqlClient, level: Level, rows: ChangedRow[], said?: Said): Promise<void> {
+  if (rows.length > 0) await UPDATES[level](client, rows, said);
 }
 
 /** What held objects say of one row after one pack, or null when nothing changes. */
