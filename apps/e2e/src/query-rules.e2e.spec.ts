@@ -25,7 +25,7 @@ const UNIQUE: Record<Level, string> = {
   SERIES: 'SeriesInstanceUID',
   IMAGE: 'SOPInstanceUID',
 };
-/** Many matches that the socket's buffers cannot take all at once. */
+/** More than are on their way when a cancel that is sent at once arrives. */
 const MANY = 320;
 const LONG_TEXT = 'previous findings '.repeat(500);
 const MANY_IMAGES = 60;
@@ -361,11 +361,11 @@ describe('cancel', () => {
       AdditionalPatientHistory: '',
     };
     const [cancelled, complete] = await pythonPeer.find(to(), [
-      { model: 'S', keys, cancelAfter: 3 },
+      // at once: whoever waits for matches on a busy machine may find that all of them are sent already
+      { model: 'S', keys, cancelAfter: 0 },
       { model: 'S', keys },
     ]);
     expect(cancelled!.statuses.at(-1)).toBe(0xfe00);
-    expect(cancelled!.matches.length).toBeGreaterThanOrEqual(3);
     expect(cancelled!.matches.length).toBeLessThan(MANY);
     expect(found('STUDY', complete!)).toEqual(all('STUDY', many));
     expect(complete!.statuses.at(-1)).toBe(0);

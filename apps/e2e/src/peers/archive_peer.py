@@ -357,7 +357,11 @@ def find(job):
 def one_find(assoc, uid, query):
     answer = {"statuses": [], "matches": [], "charsets": []}
     started = time.monotonic()
-    for status, identifier in assoc.send_c_find(identifier_of(query), uid, msg_id=query.get("messageId", 1)):
+    message = query.get("messageId", 1)
+    responses = assoc.send_c_find(identifier_of(query), uid, msg_id=message)
+    if query.get("cancelAfter") == 0:
+        assoc.send_c_cancel(message, query_model=uid)
+    for status, identifier in responses:
         one = status_of(status)
         answer["statuses"].append(one["status"])
         if "comment" in one:
@@ -369,7 +373,7 @@ def one_find(assoc, uid, query):
         identifier.decode()
         answer["matches"].append(dataset_values(identifier))
         if query.get("cancelAfter") == len(answer["matches"]):
-            assoc.send_c_cancel(query.get("messageId", 1), query_model=uid)
+            assoc.send_c_cancel(message, query_model=uid)
     answer["seconds"] = time.monotonic() - started
     return answer
 

@@ -49,7 +49,7 @@ export interface Query {
   keys: Values;
   /** The only transfer syntax to propose. */
   syntax?: string;
-  /** C-CANCEL after so many matches. */
+  /** C-CANCEL after so many matches; 0: right after the request. */
   cancelAfter?: number;
   /** SOP class extended negotiation, hex (PS3.4 C.5.1.1.2.1): relational, combined date-time, fuzzy names, timezone. */
   extended?: string;
