@@ -43,6 +43,7 @@ export class ArchivesService {
   private async once(consumer: string, cause: Cause, work: (client: SqlClient) => Promise<Changed>): Promise<boolean> {
     const done = await this.database.withTransaction(async (client) => {
       if (!(await claimInbox(client, consumer, cause.eventId))) return false;
+      await this.rules.refresh(client);
       const { studies, patients = [] } = await work(client);
       const common = { site: this.config.site, cause: cause.eventId, trace: cause.trace };
       await writeOutbox(client, [

@@ -193,6 +193,7 @@ export class IngestService {
       // a message that was delivered twice is handled once
       const mine = packs.filter(({ cause }) => claimed.delete(cause.eventId));
       if (mine.length === 0) return packs.map(() => null);
+      await this.rules.refresh(client);
       const results = await indexPacks(
         client,
         mine.map((pack) => this.input(pack)),

@@ -1,6 +1,6 @@
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import type { LocateReplyV1, LocateV1, SearchReplyV1, SearchV1 } from '@archipelago/contracts';
-import { readArchives, type ArchiveState } from './read/archives';
+import { archiveRegistry, readArchives, type ArchiveState } from './read/archives';
 import { locate } from './read/locate';
 import { QueryRunner } from './read/runner';
 import { search } from './read/search';
@@ -118,6 +118,8 @@ describe('what an answer may miss', () => {
     expect(await readArchives(runner, ['north'])).toEqual([
       { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
     ]);
+    await db.rows('CREATE TABLE archive (name text PRIMARY KEY, position int, issuer text)');
+    await db.rows("INSERT INTO archive VALUES ('gone', 0, NULL), ('south', 1, 'SOUTH'), ('east', 2, NULL)");
     await db.rows(
       'CREATE TABLE archive_status (name text PRIMARY KEY, site text, state text, depth text, reachable boolean, as_of timestamptz, complete_to text)',
     );
@@ -128,10 +130,16 @@ describe('what an answer may miss', () => {
     );
     expect(await readArchives(runner, ['south', 'north'])).toEqual([
       { name: 'south', state: 'paused', depth: 'image', completeTo: 'none', reachable: true, asOf: null },
-      { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
       { name: 'east', state: 'active', depth: 'full', completeTo: 'series', reachable: false, asOf: AS_OF },
+      { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
     ]);
-    await db.rows('DROP TABLE archive_status');
+    expect(await db.withClient((client) => archiveRegistry(client))).toEqual([
+      { name: 'gone', issuer: null },
+      { name: 'south', issuer: 'SOUTH' },
+      { name: 'east', issuer: null },
+    ]);
+    await db.rows('DROP TABLE archive_status, archive');
+    expect(await db.withClient((client) => archiveRegistry(client))).toEqual([]);
   });
 });
 

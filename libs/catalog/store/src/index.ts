@@ -14,7 +14,7 @@ export * from './read/runner';
 export { decideDifference, listDifferences, type Decided, type DecideInput } from './write/decide';
 export { search, PAGE_BYTES, type SearchOptions } from './read/search';
 export { locate, type LocateOptions } from './read/locate';
-export { readArchives, type ArchiveState } from './read/archives';
+export { archiveRegistry, readArchives, type ArchiveState, type RegisteredArchive } from './read/archives';
 export { issuerCondition } from './read/patient-id';
 export * from './recount';
 export { generateCatalog, type GenerateOptions } from './generate-catalog';

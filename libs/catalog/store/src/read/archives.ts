@@ -2,6 +2,7 @@
 import type { SearchReplyV1 } from '@archipelago/contracts';
 import { levelRank, type CatalogLevel, type QueryAttribute, type SearchPlan } from '@archipelago/catalog-model';
 import { attributeOf } from './predicate-sql';
+import type { SqlClient } from '@archipelago/platform-storage';
 import type { QueryRunner } from './runner';
 
 const DEPTHS = ['none', 'study', 'series', 'image', 'full'] as const;
@@ -27,16 +28,34 @@ function stateOf(value: unknown): ArchiveState['state'] {
   return value === 'paused' || value === 'removed' ? value : 'active';
 }
 
+/** An archive as the registry has it. */
+export interface RegisteredArchive {
+  name: string;
+  /** Assigning authority of ids that it does not qualify. */
+  issuer: string | null;
+}
+
+/** The archives of tag-replication's registry in the order of the configuration, removed ones too; none where it does not run. */
+export async function archiveRegistry(client: SqlClient): Promise<RegisteredArchive[]> {
+  const { rows: tables } = await client.query<{ there: boolean }>("SELECT to_regclass('archive') IS NOT NULL AS there");
+  if (tables[0]?.there !== true) return [];
+  const { rows } = await client.query<RegisteredArchive>('SELECT name, issuer FROM archive ORDER BY position, name');
+  return rows;
+}
+
 /**
  * The archives as tag-replication keeps them in its table `archive_status`, and those of the configuration that it does not
- * have (it may not run here). In the order of the configuration, then by name.
+ * have (it may not run here). In the order of its registry, then of the configuration.
  * @throws QueryTimeoutError, TransientError when the database is away
  */
 export async function readArchives(runner: QueryRunner, configured: readonly string[] = []): Promise<ArchiveState[]> {
   const rows = await runner.read(async (run) => {
     const [table] = await run<{ there: boolean }>("SELECT to_regclass('archive_status') IS NOT NULL AS there", []);
     if (table?.there !== true) return [];
-    return run<{ row: Record<string, unknown> }>('SELECT to_jsonb(t) AS row FROM archive_status t ORDER BY t.name', []);
+    return run<{ row: Record<string, unknown> }>(
+      'SELECT to_jsonb(t) AS row FROM archive_status t JOIN archive a ON a.name = t.name ORDER BY a.position, a.name',
+      [],
+    );
   });
   const known = rows.map(({ row }): ArchiveState => {
     const asOf = typeof row['as_of'] === 'string' ? new Date(row['as_of']).toISOString() : null;
@@ -50,7 +69,7 @@ export async function readArchives(runner: QueryRunner, configured: readonly str
     };
   });
   const missing = configured.filter((name) => known.every((one) => one.name !== name));
-  const all = [
+  return [
     ...known,
     ...missing.map((name): ArchiveState => ({
       name,
@@ -61,9 +80,6 @@ export async function readArchives(runner: QueryRunner, configured: readonly str
       asOf: null,
     })),
   ].filter((one) => one.state !== 'removed');
-  const place = ({ name }: ArchiveState): number =>
-    configured.includes(name) ? configured.indexOf(name) : configured.length;
-  return all.sort((a, b) => place(a) - place(b) || (a.name < b.name ? -1 : 1));
 }
 
 const NEEDED: Record<CatalogLevel, Depth> = { PATIENT: 'study', STUDY: 'study', SERIES: 'series', IMAGE: 'image' };
