@@ -33,7 +33,7 @@ interface Row {
   madeAt: Date;
 }
 
-const COLUMNS = `id::text, kind, json_build_array(a_issuer, a_id, a_scope) AS a, json_build_array(b_issuer, b_id, b_scope) AS b,
+const COLUMNS = `id::text, kind, jsonb_build_array(a_issuer, a_id, a_scope) AS a, jsonb_build_array(b_issuer, b_id, b_scope) AS b,
   study, retracts::text, source, made_by AS "madeBy", reason, made_at AS "madeAt"`;
 
 /** No person has so many identities that are linked; beyond it something is wrong, and nothing more is joined. */
@@ -95,10 +95,7 @@ export class AssertionRepository {
          WHERE (a_issuer, a_id, a_scope) IN (SELECT issuer, k.id, scope FROM k)
        UNION
        SELECT ${COLUMNS} FROM identity_assertion
-         WHERE (b_issuer, b_id, b_scope) IN (SELECT issuer, k.id, scope FROM k)`.replaceAll(
-        'json_build',
-        'jsonb_build',
-      ),
+         WHERE (b_issuer, b_id, b_scope) IN (SELECT issuer, k.id, scope FROM k)`,
       [refs.map((r) => r.issuer), refs.map((r) => r.patientId), refs.map((r) => r.scope)],
     );
     return rows.map((row) => ({
