@@ -118,6 +118,8 @@ const KEYS: Record<string, string> = {
   'peers[].aeTitle': 'AE title, as it calls',
   'peers[].host': 'where it listens (C-MOVE destination); without `addresses` it must also call from there',
   'peers[].port': 'its port; given together with `host`',
+  'peers[].name':
+    'what the device is called at all sites, whatever its AE title: C-MOVE destinations may name it, rules know it by it',
   'peers[].issuer': 'home issuer: an unqualified PatientID in its queries means (issuer, id)',
   'peers[].certificateSha256': 'fingerprint of the client certificate that it must show',
   'peers[].tls': 'associations to it use TLS',

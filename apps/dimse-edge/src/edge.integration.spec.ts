@@ -60,7 +60,7 @@ beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'edge-'));
   nats = await startNats();
   destinationPort = await freePort();
-  const peers = [{ aeTitle: 'DEST', host: '127.0.0.1', port: destinationPort }];
+  const peers = [{ aeTitle: 'DEST', name: 'READING-1', host: '127.0.0.1', port: destinationPort }];
   writeFileSync(join(home, 'archipelago.yaml'), JSON.stringify({ peers }));
   mkdirSync(join(home, 'objects'));
 }, 60_000);
@@ -446,6 +446,10 @@ describe('C-GET and C-MOVE', () => {
       for (const instance of instances)
         expect(got.get(instance.sopInstanceUid)?.bytes.equals(instance.dataset())).toBe(true);
       expect([...got.values()][0]?.request.moveOriginatorAeTitle).toBe('CT1');
+      // by the name of the device, whatever its AE title is
+      got.clear();
+      expect((await all(association.move(STUDY_MOVE, keys, 'READING-1'))).at(-1)).toMatchObject({ status: 0 });
+      expect(got.size).toBe(3);
       await association.release();
     } finally {
       await server.close(0);

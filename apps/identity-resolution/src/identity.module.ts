@@ -1,8 +1,19 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
-import { AssignmentChanged, IdentityCommand, PatientUpdated } from '@archipelago/contracts';
+import {
+  ActorCommand,
+  ArchiveChanged,
+  AssignmentChanged,
+  IdentityCommand,
+  PatientUpdated,
+  StudyUpdated,
+} from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { Database, PostgresModule } from '@archipelago/platform-storage';
+import { ActorAssertionRepository } from './actors/actor-assertion.repository';
+import { ActorRepository } from './actors/actor.repository';
+import { ActorsController } from './actors/actors.controller';
+import { ActorsService } from './actors/actors.service';
 import { AssertionRepository } from './assertion.repository';
 import { AssignmentRepository } from './assignment.repository';
 import { CommandsController } from './commands.controller';
@@ -21,9 +32,13 @@ import { ReviewRepository } from './review.repository';
     PostgresModule.forFeature(CATALOG_SCHEMA),
     PostgresModule.forFeature(IDENTITY_SCHEMA),
     BusStoreModule,
-    BusModule.forFeature({ handles: [PatientUpdated], answers: [IdentityCommand], publishes: [AssignmentChanged] }),
+    BusModule.forFeature({
+      handles: [PatientUpdated, StudyUpdated, ArchiveChanged],
+      answers: [IdentityCommand, ActorCommand],
+      publishes: [AssignmentChanged],
+    }),
   ],
-  controllers: [OnPatientUpdatedHandler, CommandsController],
+  controllers: [OnPatientUpdatedHandler, CommandsController, ActorsController],
   providers: [
     IdentityMetrics,
     AssertionRepository,
@@ -33,6 +48,9 @@ import { ReviewRepository } from './review.repository';
     ModelService,
     ResolutionService,
     CommandsService,
+    ActorRepository,
+    ActorAssertionRepository,
+    ActorsService,
   ],
 })
 export class IdentityResolutionModule implements OnModuleInit {

@@ -1,5 +1,6 @@
 import type { SchemaPart } from '@archipelago/platform-storage';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { ActorTables1764180000000 } from './actors/actor.schema';
 
 const C = 'COLLATE "C"';
 
@@ -62,4 +63,7 @@ export class IdentityTables1764130000001 implements MigrationInterface {
   }
 }
 
-export const IDENTITY_SCHEMA: SchemaPart = { name: 'identity', migrations: [IdentityTables1764130000001] };
+export const IDENTITY_SCHEMA: SchemaPart = {
+  name: 'identity',
+  migrations: [IdentityTables1764130000001, ActorTables1764180000000],
+};

@@ -1,4 +1,5 @@
 import type { GroupCommand } from '../command';
+import { actor } from './actor';
 import { archive } from './archive';
 import { cache } from './cache';
 import { catalog } from './catalog';
@@ -15,5 +16,5 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity, cache],
+  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity, actor, cache],
 };

@@ -17,9 +17,12 @@ export class OutboundService {
     if (tls) this.tls = readTlsFiles(tls);
   }
 
-  /** undefined: not a peer with host and port. */
+  /** A peer by its AE title, else by the name of the device. undefined: not a peer with host and port. */
   destination(aeTitle: string, callingAeTitle: string): MoveDestination | undefined {
-    const peer = this.config.peers.find((p) => sameAeTitle(p.aeTitle, aeTitle));
+    const { peers } = this.config;
+    const peer =
+      peers.find((p) => sameAeTitle(p.aeTitle, aeTitle)) ??
+      peers.find((p) => p.name !== undefined && sameAeTitle(p.name, aeTitle));
     if (peer?.host === undefined || peer.port === undefined) return undefined;
     const { host, port, tls, transferSyntaxes } = peer;
     return new MoveDestination({

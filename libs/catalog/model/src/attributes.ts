@@ -72,6 +72,8 @@ const PATIENT: readonly Row[] = [
       [0x00100022, 'CS', 'TypeOfPatientID'],
     ],
   ],
+  [0x00101040, 'LO', 'PatientAddress'],
+  [0x00102154, 'SH', 'PatientTelephoneNumbers'],
   [0x00102160, 'SH', 'EthnicGroup'],
   [0x00104000, 'LT', 'PatientComments'],
   [0x00081120, 'SQ', 'ReferencedPatientSequence', SOP_REFERENCE],

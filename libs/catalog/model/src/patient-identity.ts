@@ -60,7 +60,12 @@ export const SUPER_ID_ISSUER = 'ARCHIPELAGO';
  * scope, so that every identity has one at once and a rebuild gives the same. (`super_id` in the database is the same.)
  */
 export function superId({ issuer, patientId, scope }: LocalIdentity): string {
-  const bits = createHash('sha256').update([issuer, patientId, scope].join('\0')).digest().readBigUInt64BE(0);
+  return localId('AR', [issuer, patientId, scope]);
+}
+
+/** `prefix` and the first 60 bits of SHA-256 over the parts, as 12 digits of base 32. */
+export function localId(prefix: string, parts: readonly string[]): string {
+  const bits = createHash('sha256').update(parts.join('\0')).digest().readBigUInt64BE(0);
   const digits = Array.from({ length: 12 }, (_, i) => DIGITS[Number((bits >> BigInt(59 - 5 * i)) & 31n)]);
-  return `AR${digits.join('')}`;
+  return `${prefix}${digits.join('')}`;
 }

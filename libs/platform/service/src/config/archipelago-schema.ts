@@ -57,6 +57,11 @@ export const PeerSchema = z.strictObject({
   port: Port.optional(),
   /** Home issuer: an unqualified PatientID in its queries means (issuer, id). Default: the file's `issuer`. */
   issuer: Issuer.optional(),
+  /**
+   * What this scanner or workstation is called whatever its AE title: C-MOVE destinations may name it, and rules know it by it.
+   * The same name at several sites is one device.
+   */
+  name: AeTitle.optional(),
   /** SHA-256 of the client certificate that it must show. */
   certificateSha256: Fingerprint.optional(),
   /** Outbound associations to it use TLS. */
@@ -182,6 +187,10 @@ export const ArchipelagoConfigSchema = z
       context,
     );
     config.peers.forEach((peer, i) => {
+      const other = config.peers.find((one) => one !== peer && [one.aeTitle, one.name].includes(peer.name ?? ''));
+      if (other !== undefined) {
+        context.addIssue({ code: 'custom', path: ['peers', i, 'name'], message: 'another peer is called so' });
+      }
       if ((peer.host === undefined) !== (peer.port === undefined)) {
         context.addIssue({
           code: 'custom',

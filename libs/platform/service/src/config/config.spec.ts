@@ -96,6 +96,10 @@ nonsense: 1
       'archipelago.yaml:2: peers[1]: host and port are given together or not at all',
       'archipelago.yaml:2: peers[1].aeTitle: this peer is given twice',
     ]);
+    // a C-MOVE destination may be a name or an AE title: each means one peer
+    expect(mistakesOf(() => parseArchipelagoConfig('peers: [{aeTitle: A},\n {aeTitle: B, name: A}]'))).toEqual([
+      'archipelago.yaml:2: peers[1].name: another peer is called so',
+    ]);
   });
 });
 
