@@ -1,4 +1,3 @@
-import type { INestApplication } from '@nestjs/common';
 import {
   IdentityCommand,
   type IdentityAction,
@@ -6,11 +5,10 @@ import {
   type IdentityReplyV1,
   PatientUpdated,
 } from '@archipelago/contracts';
-import { Bus } from '@archipelago/platform-bus';
-import { createService } from '@archipelago/platform-service';
-import { Database } from '@archipelago/platform-storage';
-import { startNats, startPostgres, type TestNats, type TestPostgres } from '@archipelago/testing';
-import { IdentityResolutionModule } from './identity.module';
+import type { Bus } from '@archipelago/platform-bus';
+import type { Database } from '@archipelago/platform-storage';
+import { startNats, startPostgres } from '@archipelago/testing';
+import { type RunningService, startService } from './testing/running-service';
 
 interface Demographics {
   name: string;
@@ -22,27 +20,15 @@ interface Demographics {
 const ref = (issuer: string, patientId: string): IdentityRef => ({ issuer, patientId, scope: '' });
 
 describe('identity resolution, on a real NATS and a real PostgreSQL', () => {
-  let nats: TestNats;
-  let postgres: TestPostgres;
-  let app: INestApplication;
+  let service: RunningService;
   let bus: Bus;
   let database: Database;
 
   beforeAll(async () => {
-    [nats, postgres] = await Promise.all([startNats(), startPostgres()]);
-    process.env['ARCHIPELAGO_NATS_URL'] = nats.url;
-    process.env['ARCHIPELAGO_DATABASE_URL'] = postgres.url;
-    process.env['ARCHIPELAGO_LOG_LEVEL'] = process.env['PROBE_LOG'] ?? 'silent';
-    app = await createService(IdentityResolutionModule, { service: 'identity-resolution' });
-    await app.init();
-    await app.startAllMicroservices();
-    bus = app.get(Bus);
-    database = app.get(Database);
+    service = await startService(...(await Promise.all([startNats(), startPostgres()])));
+    ({ bus, database } = service);
   }, 60_000);
-  afterAll(async () => {
-    await app?.close();
-    await Promise.all([nats?.stop(), postgres?.stop()]);
-  });
+  afterAll(() => service?.stop());
 
   /** As ingest writes and announces it. */
   async function say(issuer: string, id: string, said: Demographics, study?: string): Promise<void> {

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import {
   type ActorAction,
   type ActorAssertionV1,
@@ -10,6 +9,7 @@ import {
 import { Bus } from '@archipelago/platform-bus';
 import { UsageError, type GroupCommand, type LeafCommand, type Output } from '../command';
 import { withCoreServices } from './core-services';
+import { type DecisionValues, parseDecision, who } from './decision';
 
 const WITHIN_MS = 60_000;
 const PAGE = 500;
@@ -45,13 +45,6 @@ function print(reply: ActorReplyV1, json: boolean, out: Output): void {
   for (const one of reply.assertions ?? []) out.line(assertionLine(one));
 }
 
-interface Values {
-  json: boolean;
-  reason?: string;
-  by?: string;
-  at?: string;
-}
-
 function command(
   name: string,
   summary: string,
@@ -59,20 +52,11 @@ function command(
   answer: (
     ask: (request: ActorAction) => Promise<ActorReplyV1>,
     positionals: string[],
-    values: Values,
+    values: DecisionValues,
   ) => Promise<ActorReplyV1>,
 ): LeafCommand {
   const run = async (args: string[], out: Output): Promise<number> => {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        reason: { type: 'string' },
-        by: { type: 'string' },
-        at: { type: 'string' },
-      },
-    });
+    const { values, positionals } = parseDecision(args);
     const reply = await withCoreServices((app) =>
       answer(
         (request) => app.get(Bus).request(ActorCommand, { request }, { timeoutMs: WITHIN_MS }),
@@ -85,11 +69,6 @@ function command(
   };
   return { name, summary, help, run };
 }
-
-const who = ({ by, reason }: Values): { by: string; reason: string } => ({
-  by: by ?? process.env['USER'] ?? 'cli',
-  reason: reason ?? '',
-});
 
 export const actor: GroupCommand = {
   name: 'actor',

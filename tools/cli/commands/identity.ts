@@ -9,6 +9,7 @@ import {
 import { Bus } from '@archipelago/platform-bus';
 import { UsageError, type GroupCommand, type LeafCommand, type Output } from '../command';
 import { withCoreServices } from './core-services';
+import { DECISION_OPTIONS, type DecisionValues, who } from './decision';
 
 const WITHIN_MS = 60_000;
 
@@ -54,11 +55,7 @@ function print(reply: IdentityReplyV1, json: boolean, out: Output): void {
   if (reply.records !== undefined) out.line(`${reply.records} records`);
 }
 
-interface Values {
-  json?: boolean;
-  reason?: string;
-  by?: string;
-  at?: string;
+interface Values extends DecisionValues {
   state?: string;
   to?: string;
   same?: boolean;
@@ -76,10 +73,7 @@ function command(
       args,
       allowPositionals: true,
       options: {
-        json: { type: 'boolean', default: false },
-        reason: { type: 'string' },
-        by: { type: 'string' },
-        at: { type: 'string' },
+        ...DECISION_OPTIONS,
         state: { type: 'string' },
         to: { type: 'string' },
         same: { type: 'boolean' },
@@ -91,11 +85,6 @@ function command(
   };
   return { name, summary, help, run };
 }
-
-const who = ({ by, reason }: Values): { by: string; reason: string } => ({
-  by: by ?? process.env['USER'] ?? 'cli',
-  reason: reason ?? '',
-});
 
 function state(value: string | undefined): 'open' | 'linked' | 'apart' {
   if (value === undefined || value === 'open') return 'open';

@@ -1,13 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { INestApplication } from '@nestjs/common';
 import { ActorCommand, type ActorAction, type ActorRef, type ActorReplyV1, StudyUpdated } from '@archipelago/contracts';
-import { Bus } from '@archipelago/platform-bus';
-import { createService } from '@archipelago/platform-service';
-import { Database } from '@archipelago/platform-storage';
-import { startNats, startPostgres, type TestNats, type TestPostgres } from '@archipelago/testing';
-import { IdentityResolutionModule } from '../identity.module';
+import type { Bus } from '@archipelago/platform-bus';
+import type { Database } from '@archipelago/platform-storage';
+import { startNats, startPostgres } from '@archipelago/testing';
+import { type RunningService, startService } from '../testing/running-service';
 import { ActorsService } from './actors.service';
 
 interface Said {
@@ -21,36 +16,18 @@ interface Said {
 const modality = (place: string, name: string): ActorRef => ({ kind: 'modality', place, name });
 
 describe('modalities, workstations, servers and users, on a real NATS and a real PostgreSQL', () => {
-  let nats: TestNats;
-  let postgres: TestPostgres;
-  let app: INestApplication;
+  let service: RunningService;
   let bus: Bus;
   let database: Database;
-  let folder: string;
 
   beforeAll(async () => {
-    [nats, postgres] = await Promise.all([startNats(), startPostgres()]);
-    process.env['ARCHIPELAGO_NATS_URL'] = nats.url;
-    process.env['ARCHIPELAGO_DATABASE_URL'] = postgres.url;
-    folder = mkdtempSync(join(tmpdir(), 'archipelago-actors-'));
-    process.env['ARCHIPELAGO_CONFIG'] = join(folder, 'site.yaml');
-    writeFileSync(
-      process.env['ARCHIPELAGO_CONFIG'],
+    service = await startService(
+      ...(await Promise.all([startNats(), startPostgres()])),
       'peers: [{ aeTitle: WS1, name: READING-1, origin: derived }, { aeTitle: CT_ER, name: CT-ER-1 }, { aeTitle: WS2, origin: derived }]',
     );
-    process.env['ARCHIPELAGO_LOG_LEVEL'] = process.env['PROBE_LOG'] ?? 'silent';
-    app = await createService(IdentityResolutionModule, { service: 'identity-resolution' });
-    await app.init();
-    await app.startAllMicroservices();
-    bus = app.get(Bus);
-    database = app.get(Database);
+    ({ bus, database } = service);
   }, 60_000);
-  afterAll(async () => {
-    await app?.close();
-    await Promise.all([nats?.stop(), postgres?.stop()]);
-    delete process.env['ARCHIPELAGO_CONFIG'];
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => service?.stop());
 
   let numbers = 0;
   /** A series as ingest writes it for one source, and the event that tells of it. */
@@ -179,7 +156,7 @@ describe('modalities, workstations, servers and users, on a real NATS and a real
       `INSERT INTO archive VALUES ('north', 'main', 'PACS', 'pacs.example', 104, 'active'), ('alt', 'b', 'PACS', 'PACS.example', 104, 'active'),
          ('south', 'main', 'PACS', 'other.example', 104, 'active')`,
     );
-    await app.get(ActorsService).archivesChanged();
+    await service.app.get(ActorsService).archivesChanged();
     expect(await members({ kind: 'server', place: 'b', name: 'archive:alt' })).toEqual([
       'b archive:alt',
       'main archive:north',
