@@ -3,6 +3,7 @@ import type { CopyV1 } from '@archipelago/contracts';
 import { chooseTransferSyntax, type PixelPool, transcodeDataset } from '@archipelago/dicom-pixel';
 import { type AcceptedContext, type DimseStatus, type StoreOperation, UsageError } from '@archipelago/dimse';
 import type { InstanceLoader, LoadedInstance } from './instance-loader';
+import { overlaid, OverlayError } from './overlaid';
 import { judgeSubOperation } from './sub-operations';
 
 export type SubOperationResult = 'completed' | 'warning' | 'failed';
@@ -51,7 +52,8 @@ export class InstanceSender {
     try {
       ready = await this.prepare(loaded, target.contextsFor(sopClassUid));
     } catch (error) {
-      return this.failed('not readable in an accepted transfer syntax', error);
+      const why = error instanceof OverlayError ? error.message : 'not readable in an accepted transfer syntax';
+      return this.failed(why, error);
     }
     if (!ready) return this.failed('no accepted presentation context fits');
     const operation: StoreOperation = {
@@ -96,12 +98,17 @@ export class InstanceSender {
     const context = contexts.find((c) => c.transferSyntax === choice?.ts);
     if (!choice || !context) return undefined;
     const bytes = copy.datasetLength;
+    const { overlay } = instance;
     if (choice.how === 'as-is') {
       const body = loaded.how === 'held' ? [loaded.bytes] : this.loader.stream(instance, copy);
-      return { contextId: context.id, body, length: bytes, bytes };
+      if (overlay === undefined) return { contextId: context.id, body, length: bytes, bytes };
+      return { contextId: context.id, body: await gathered(overlaid(stream(body), choice.ts, overlay)), bytes };
     }
     const transcoded = await transcodeDataset(this.source(loaded, copy), choice.ts, this.pool);
-    return { contextId: context.id, body: await gathered(transcoded.body), length: transcoded.length, bytes };
+    if (overlay === undefined)
+      return { contextId: context.id, body: await gathered(transcoded.body), length: transcoded.length, bytes };
+    const body = await gathered(overlaid(transcoded.body, choice.ts, overlay));
+    return { contextId: context.id, body, bytes };
   }
 
   private source(
@@ -113,6 +120,10 @@ export class InstanceSender {
     const { bytes } = loaded;
     return { transferSyntaxUid, datasetLength, read: (start, end) => Promise.resolve(bytes.subarray(start, end)) };
   }
+}
+
+async function* stream(body: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield* body;
 }
 
 /** Takes the first bytes, or all; what is left comes as it is made. */

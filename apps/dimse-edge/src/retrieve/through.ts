@@ -71,10 +71,12 @@ export class Through {
   /** The total counts what archives say of studies that are known by themselves only: they are asked first. */
   private async frameOf(page: LocateReplyV1): Promise<Frame> {
     const shallow = new Map<string, StudyFetch>();
-    for (const { archive, studyInstanceUid } of page.shallow ?? []) {
+    const overlays = new Map<string, Pick<LocatedInstanceV1, 'overlay'>>();
+    for (const { archive, studyInstanceUid, overlay } of page.shallow ?? []) {
       const fetch = this.fetchOf(studyInstanceUid);
       fetch.offer([archive]);
       shallow.set(studyInstanceUid, fetch);
+      overlays.set(studyInstanceUid, overlay === undefined ? {} : { overlay });
     }
     for (const fetch of shallow.values()) this.start(fetch);
     if (shallow.size > 0) this.pump();
@@ -84,7 +86,7 @@ export class Through {
       for (const one of await fetch.expected) {
         if (known.has(one.sopInstanceUid) || !this.isMeant(one)) continue;
         more++;
-        fetch.want({ ...one, studyInstanceUid: study, wireDigest: '', copies: [] });
+        fetch.want({ ...one, ...overlays.get(study), studyInstanceUid: study, wireDigest: '', copies: [] });
       }
     }
     const { total, patients } = page;

@@ -20,6 +20,7 @@ export {
   type Projection,
   type ProjectionOptions,
 } from './projection';
+export * from './row-overlay';
 export * from './harvest';
 export * from './predicate';
 export * from './matching';

@@ -21,3 +21,7 @@ export { generateCatalog, type GenerateOptions } from './generate-catalog';
 export { rebuildPresentation, type LoadPack } from './rebuild';
 export * from './changes';
 export * from './metadata/series-metadata';
+export { materialKeywords, notMaterial, overlayOf, writtenAt, type ActiveRules } from './rules/active-rules';
+export { applyRules, type Ruled, type RuledRows } from './rules/apply-rules';
+export { deriveNext, type DerivedBatch } from './rules/derive-next';
+export * from './rules/rule-sets';

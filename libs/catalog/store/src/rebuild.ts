@@ -1,4 +1,6 @@
 import type { SqlClient } from '@archipelago/platform-storage';
+import { deriveNext } from './rules/derive-next';
+import { startDerivation } from './rules/rule-sets';
 import type { IndexPackInput } from './write/index-pack.types';
 import { applyDecisions } from './write/decide';
 import { present } from './write/present';
@@ -62,6 +64,13 @@ async function deriveAll(client: SqlClient, options: DeriveOptions): Promise<voi
     if (last === undefined || studies.length < STUDIES_AT_ONCE) return;
     after = last;
   }
+}
+
+/** Effective values of all rows: of the persons as they are assigned, so after these. */
+async function ruleAll(client: SqlClient, options: DeriveOptions): Promise<void> {
+  if (options.rules === undefined) return;
+  await startDerivation(client, options.rules.version);
+  for (;;) if ((await deriveNext(client, options, STUDIES_AT_ONCE)).done) return;
 }
 
 /** Old ids by key, so that events and cursors that name them stay true; a row that is new gets a new id. */
@@ -145,6 +154,7 @@ export async function rebuildPresentation(client: SqlClient, load: LoadPack): Pr
   );
   await client.query('SET LOCAL search_path = public');
   await client.query(`DROP SCHEMA ${SHADOW} CASCADE`);
+  await ruleAll(client, options);
   await regroup(client, { persons: await assignedPersons(client) }, options);
   return packs;
 }

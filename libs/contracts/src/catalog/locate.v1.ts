@@ -34,6 +34,18 @@ export const CopyV1Schema = z.object({
   /** The store has lost the pack: only the edge's own segment can still have it. */
   missing: z.boolean().optional(),
 });
+const Tag = z.string().regex(/^[0-9A-F]{8}$/);
+
+/** What is shown in place of what is stored; the header is rewritten on the way out. UIDs of the object never change. */
+export const OverlayV1Schema = z.object({
+  set: DicomJson,
+  /** Elements that are not there. */
+  removed: z.array(Tag).optional(),
+  /** Of these it is not told what they were. */
+  hidden: z.array(Tag).optional(),
+});
+export type OverlayV1 = z.infer<typeof OverlayV1Schema>;
+
 export const LocatedInstanceV1Schema = z.object({
   sopInstanceUid: z.string(),
   sopClassUid: z.string(),
@@ -44,8 +56,8 @@ export const LocatedInstanceV1Schema = z.object({
   copies: z.array(CopyV1Schema),
   /** Archives that said they have it, by the winner rule; whom the broker asks when no copy is at hand. */
   archives: z.array(z.string()).optional(),
-  /** Values to show instead of the stored ones (overlay); the header is rewritten on the way out. Absent: as stored. */
-  overlay: DicomJson.optional(),
+  /** Absent: as stored. */
+  overlay: OverlayV1Schema.optional(),
 });
 export type LocatedInstanceV1 = z.infer<typeof LocatedInstanceV1Schema>;
 export type CopyV1 = z.infer<typeof CopyV1Schema>;
@@ -57,7 +69,16 @@ export const LocateReplyV1Schema = z.object({
   patients: z.number().int().nonnegative().optional(),
   instances: z.array(LocatedInstanceV1Schema),
   /** Studies of the request that an archive has, but whose instances are not known (harvested at study depth): ask it first. */
-  shallow: z.array(z.object({ archive: z.string(), studyInstanceUid: z.string() })).optional(),
+  shallow: z
+    .array(
+      z.object({
+        archive: z.string(),
+        studyInstanceUid: z.string(),
+        /** Of every instance of it. */
+        overlay: OverlayV1Schema.optional(),
+      }),
+    )
+    .optional(),
   cursor: z.string().optional(),
 });
 export type LocateReplyV1 = z.infer<typeof LocateReplyV1Schema>;

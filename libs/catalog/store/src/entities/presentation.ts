@@ -1,5 +1,5 @@
 import { Check, Entity, Index, Unique } from 'typeorm';
-import type { KeptAttributes } from '@archipelago/catalog-model';
+import type { KeptAttributes, RowOverlay } from '@archipelago/catalog-model';
 import { bigint, createdAt, falseUnless, identity, integer, json, text, textOrEmpty, texts, words } from './columns';
 
 const BASES = "basis IN ('held', 'archive', 'both')";
@@ -41,6 +41,8 @@ export class PatientEntity {
   @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
   @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
   @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
+  /** Tells effective values in `attributes` from what was said (docs/adr/0022). */
+  @json('overlay', { nullable: true }) overlay!: RowOverlay | null;
   @integer('studies', { default: 0 }) studies!: number;
   @integer('series', { default: 0 }) series!: number;
   @integer('instances', { default: 0 }) instances!: number;
@@ -97,6 +99,8 @@ export class StudyEntity {
   @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
   @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
   @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
+  /** Tells effective values in `attributes` from what was said (docs/adr/0022). */
+  @json('overlay', { nullable: true }) overlay!: RowOverlay | null;
   /** What archives claim of it; null where no archive has it. */
   @json('said', { nullable: true }) said!: StudySaid | null;
   @integer('series', { default: 0 }) series!: number;
@@ -136,6 +140,8 @@ export class SeriesEntity {
   @words('basis', { default: 'held' }) basis!: 'held' | 'archive' | 'both';
   @json('held_attributes', { nullable: true }) heldAttributes!: KeptAttributes | null;
   @json('archive_attributes', { nullable: true }) archiveAttributes!: KeptAttributes | null;
+  /** Tells effective values in `attributes` from what was said (docs/adr/0022). */
+  @json('overlay', { nullable: true }) overlay!: RowOverlay | null;
   /** What archives claim of it; null where no archive has it. */
   @json('said', { nullable: true }) said!: SeriesSaid | null;
   @integer('instances', { default: 0 }) instances!: number;

@@ -1,10 +1,18 @@
-import { LocateV1Schema, type CopyV1, type LocateReplyV1, type LocateV1 } from '@archipelago/contracts';
+import {
+  LocateV1Schema,
+  type CopyV1,
+  type LocatedInstanceV1,
+  type LocateReplyV1,
+  type LocateV1,
+  type OverlayV1,
+} from '@archipelago/contracts';
 import { DEFAULT_ATTRIBUTES, sanitise, type Predicate } from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
 import { archivesOf, askingOrder, shallowStudies, type ShallowStudy } from './archive-copies';
 import type { ArchiveState } from './archives';
 import { readCursor, writeCursor } from './cursor';
+import { readOverlays, shallowOverlays, type LocatedRow as OverlaidRow } from './locate-overlay';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import type { QueryRunner, Run } from './runner';
 import { SqlBuilder } from './sql-builder';
@@ -117,7 +125,7 @@ const FROM =
 const FROM_PATIENTS =
   'study s JOIN series x ON x.study = s.id JOIN series m ON coalesce(m.grouped, m.id) = x.id JOIN instance i ON i.series = m.id';
 
-interface LocatedRow {
+interface LocatedRow extends OverlaidRow {
   uid: string;
   class: string;
   study: string | null;
@@ -147,6 +155,10 @@ const COPIES = `
 
 /** Most copies named for one instance; the broker asks again if all of these fail. */
 const MOST_COPIES = 8;
+
+function withOverlay(overlay: OverlayV1 | undefined, instance: LocatedInstanceV1): LocatedInstanceV1 {
+  return overlay === undefined ? instance : { ...instance, overlay };
+}
 
 function groupCopies(rows: CopyRow[]): Map<string, CopyV1[]> {
   const copies = new Map<string, CopyV1[]>();
@@ -180,7 +192,7 @@ export async function locate(
     ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
     : '';
   const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
-      encode(i.wire_digest, 'hex') AS wire, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
+      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
@@ -198,20 +210,32 @@ export async function locate(
       order,
     );
     const total = count?.total ?? 0;
-    const shallow = await shallowOf(run, query, total, order, options.labelFilter ?? SEES_ALL);
+    const overlayOf = await readOverlays(run, query.principal, given);
+    const deeper = await shallowOf(run, query, total, order, options.labelFilter ?? SEES_ALL);
+    const ofShallow = await shallowOverlays(
+      run,
+      query.principal,
+      deeper.map((one) => one.studyInstanceUid),
+    );
+    const shallow = deeper.map((one) => {
+      const overlay = ofShallow.get(one.studyInstanceUid);
+      return { ...one, ...(overlay ? { overlay } : {}) };
+    });
     const last = rows.length > query.limit ? given.at(-1) : undefined;
     return {
       total,
       patients: count?.patients ?? 0,
-      instances: given.map((row) => ({
-        sopInstanceUid: row.uid,
-        sopClassUid: row.class,
-        wireDigest: row.wire,
-        copies: copies.get(row.uid + row.wire) ?? [],
-        ...(archives.has(row.uid) ? { archives: archives.get(row.uid) } : {}),
-        ...(row.study === null ? {} : { studyInstanceUid: row.study }),
-        ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
-      })),
+      instances: given.map((row) =>
+        withOverlay(overlayOf(row), {
+          sopInstanceUid: row.uid,
+          sopClassUid: row.class,
+          wireDigest: row.wire,
+          copies: copies.get(row.uid + row.wire) ?? [],
+          ...(archives.has(row.uid) ? { archives: archives.get(row.uid) } : {}),
+          ...(row.study === null ? {} : { studyInstanceUid: row.study }),
+          ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
+        }),
+      ),
       ...(shallow.length > 0 ? { shallow } : {}),
       ...(last ? { cursor: writeCursor(KIND, [last.k0, last.k1, last.k2, last.k3, last.k4]) } : {}),
     };

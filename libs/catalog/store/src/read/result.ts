@@ -19,7 +19,7 @@ function plainItem(item: unknown, wanted: ReadonlySet<string> | null): DicomJson
 }
 
 /** The element without our folded names; of a sequence's items only what was asked for, or all when nothing was. */
-function plainElement(element: KeptElement, wanted: ReadonlySet<string> | null): DicomJson[string] {
+export function plainElement(element: KeptElement, wanted: ReadonlySet<string> | null): DicomJson[string] {
   if (element.Value === undefined) return { vr: element.vr };
   const value = element.vr === 'SQ' ? element.Value.map((item) => plainItem(item, wanted)) : element.Value;
   return { vr: element.vr, Value: value };

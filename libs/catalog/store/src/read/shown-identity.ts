@@ -29,15 +29,13 @@ export interface ShownIdentity {
 const OTHER_IDS = '00101002';
 
 /** All ids of these persons, the oldest first. Ids that name nobody (empty, or shared by many) are none. */
+export const IDENTITIES = `
+  SELECT person, patient_id AS "patientId", issuer FROM patient
+  WHERE person = ANY($1) AND NOT is_group AND scope = '' AND patient_id <> '' ORDER BY person, id`;
+
 export async function readIdentities(runner: QueryRunner, persons: readonly string[]): Promise<Identity[]> {
   if (persons.length === 0) return [];
-  return runner.read((run) =>
-    run<Identity>(
-      `SELECT person, patient_id AS "patientId", issuer FROM patient
-       WHERE person = ANY($1) AND NOT is_group AND scope = '' AND patient_id <> '' ORDER BY person, id`,
-      [persons],
-    ),
-  );
+  return runner.read((run) => run<Identity>(IDENTITIES, [persons]));
 }
 
 /**

@@ -5,6 +5,7 @@ import { CatalogSearch1763870000002 } from './0002-search';
 import { CatalogArchives1764100000003 } from './0003-archives';
 import { CatalogPersons1764120000004 } from './0004-persons';
 import { CatalogGroups1764130000005 } from './0005-groups';
+import { CatalogRules1764180000006 } from './0006-rules';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
 export const CATALOG_SCHEMA: SchemaPart = {
@@ -16,5 +17,6 @@ export const CATALOG_SCHEMA: SchemaPart = {
     CatalogArchives1764100000003,
     CatalogPersons1764120000004,
     CatalogGroups1764130000005,
+    CatalogRules1764180000006,
   ],
 };

@@ -48,7 +48,7 @@ const INSERT = `
 const UPDATE = `
   UPDATE instance t SET study = k.study, series = k.series, sop_class_uid = k.class, instance_number = k.number,
     sort_number = coalesce(k.number, 2147483647), wire_digest = decode(k.digest, 'hex'), header_digest = decode(k.digest, 'hex'),
-    source = k.source, transfer_syntax_uid = k.syntax, received_at = k.as_of, attributes = k.attributes::jsonb
+    source = k.source, transfer_syntax_uid = k.syntax, received_at = k.as_of, attributes = k.attributes::jsonb, overlay = NULL
   FROM ${KEYS} WHERE t.sop_instance_uid = k.uid AND NOT t.held`;
 
 function number({ attributes }: PlannedInstance): number | null {

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { PackSealedV1 } from '@archipelago/contracts';
 import { DEFAULT_ATTRIBUTES, projectInstance, SharedLevels } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
+import { applyRules } from '../rules/apply-rules';
 import { batchEntry, type BatchEntry } from './batch';
 import { flagDifferences } from './differences';
 import type { IndexPackInput, IndexPackResult, StoredCopy } from './index-pack.types';
@@ -207,6 +208,17 @@ async function indexFresh(
   if (held.size > 0) await insertSourceRows(client, packs, 'deleted', [...held.keys()]);
   const flagged = held.size > 0 ? await flagDifferences(client, resendDifferences(held)) : 0;
   const changed = latestRevisions([...updated, ...(derived?.studies ?? [])]);
+  // after the source rows: rules ask where a row's values come from
+  await applyRules(
+    client,
+    {
+      patients: [...patients, ...(derived?.patients ?? [])],
+      studies: changed.map(({ studyId }) => studyId),
+      // answers may change any instance of their studies
+      ...(derived ? {} : { instances: entries.map(({ entry }) => entry.sopInstanceUid) }),
+    },
+    inputs[0]!,
+  );
   const told = new Set<string>();
   return inputs.map((input, pack) => {
     const count = (outcome: string): number =>

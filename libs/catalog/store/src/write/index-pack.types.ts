@@ -1,5 +1,6 @@
 import type { PackSealedV1 } from '@archipelago/contracts';
 import type { AttributeSet, HeaderView, IdentityRules } from '@archipelago/catalog-model';
+import type { ActiveRules } from '../rules/active-rules';
 import type { PackEntry, PackIndex } from '@archipelago/pack';
 
 /** Where one stored dataset lies: enough to read its pixels. Digests are lower-case hex. */
@@ -34,6 +35,8 @@ export interface IndexPackInput {
   identity?: IdentityRules;
   /** Names of the archives in the order of the configuration: of two answers that of the first wins. */
   archives?: readonly string[];
+  /** The rule set in force. */
+  rules?: ActiveRules;
   /** Tier of the store (default `hot`). */
   tier?: string;
 }

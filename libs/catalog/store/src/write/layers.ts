@@ -1,4 +1,4 @@
-import type { KeptAttributes } from '@archipelago/catalog-model';
+import type { KeptAttributes, RowOverlay } from '@archipelago/catalog-model';
 
 /**
  * What a presentation row's attributes are made of. Two layers that are kept apart, so that each can change without the
@@ -14,6 +14,8 @@ export interface Layers {
 export interface LayeredRow extends Layers {
   attributes: KeptAttributes;
   basis: 'held' | 'archive' | 'both';
+  /** `attributes` are effective values by rules; what was said of a row with one layer is told from them by this. */
+  overlay?: RowOverlay | null;
 }
 
 /** Attributes of `base`, and of `more` where base has none or an empty one. Tells whether anything changed. */

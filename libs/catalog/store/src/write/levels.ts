@@ -1,3 +1,4 @@
+import { withoutOverlay } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { SeriesSaid, StudySaid } from '../entities';
 import { STUDY_LOCK_BUCKETS, studyLockBucket, type LevelKeys } from './batch';
@@ -67,7 +68,7 @@ type Numbered<R> = R & { n: number };
 
 /** Columns that a locked row is made of, of the table's alias. */
 const layers = (alias: string): string =>
-  `${alias}.id::text, ${alias}.attributes, ${alias}.basis, ${alias}.held_attributes AS held, ${alias}.archive_attributes AS archive`;
+  `${alias}.id::text, ${alias}.attributes, ${alias}.basis, ${alias}.held_attributes AS held, ${alias}.archive_attributes AS archive, ${alias}.overlay`;
 
 async function lockPatients(client: SqlClient, keys: LevelKeys): Promise<Map<string, LockedPatient>> {
   const identities = [...keys.patients.values()];
@@ -150,7 +151,12 @@ function byKey<R extends LockedRow & { n: number }>(
 ): Map<string, R> {
   const fresh = new Set(inserted.map((row) => String(row.id)));
   return new Map(
-    rows.map((row) => [keys[row.n - 1] as string, { ...row, inserted: fresh.has(row.id), before: new Map() }]),
+    rows.map((row) => {
+      // who writes layers sees what was said, not what rules make of it
+      const attributes = withoutOverlay(row.attributes, row.overlay ?? null);
+      const locked = { ...row, attributes, overlay: null, inserted: fresh.has(row.id), before: new Map() };
+      return [keys[row.n - 1] as string, locked];
+    }),
   );
 }
 

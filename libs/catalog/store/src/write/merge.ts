@@ -43,7 +43,8 @@ const NAME_SET =
 export type ChangedRow = [id: string, row: LayeredRow];
 
 const LAYERS_SET =
-  'attributes = k.kept::jsonb, basis = k.basis, held_attributes = k.held::jsonb, archive_attributes = k.archive::jsonb';
+  // without an overlay given: what was said is another thing now, and rules look at it anew (applyRules)
+  'overlay = k.overlay::jsonb, attributes = k.kept::jsonb, basis = k.basis, held_attributes = k.held::jsonb, archive_attributes = k.archive::jsonb';
 
 const json = (kept: KeptAttributes | null): string | null => (kept === null ? null : JSON.stringify(kept));
 
@@ -54,6 +55,7 @@ function layerArrays(rows: ChangedRow[]): unknown[][] {
     rows.map(([, row]) => row.basis),
     rows.map(([, row]) => json(row.held)),
     rows.map(([, row]) => json(row.archive)),
+    rows.map(([, row]) => (row.overlay ? JSON.stringify(row.overlay) : null)),
   ];
 }
 
@@ -75,8 +77,8 @@ async function updatePatients(client: SqlClient, rows: ChangedRow[]): Promise<vo
   await client.query(
     `UPDATE patient t SET ${LAYERS_SET}, ${NAME_SET}
      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                 $10::int[], $11::text[])
-       k(id, kept, basis, held, archive, a, i, p, w, birth, sex) WHERE t.id = k.id`,
+                 $10::text[], $11::int[], $12::text[])
+       k(id, kept, basis, held, archive, overlay, a, i, p, w, birth, sex) WHERE t.id = k.id`,
     personArrays(rows),
   );
 }
@@ -97,10 +99,10 @@ async function updateStudies(client: SqlClient, rows: ChangedRow[], said: Said):
   await client.query(
     `UPDATE study t SET ${LAYERS_SET}, ${NAME_SET}, study_date = k.day, study_time = k.hour,
        sort_date = coalesce(k.day, 0), sort_time = coalesce(k.hour, 0), accession_number = k.accession,
-       said = CASE WHEN $15 THEN k.said::jsonb ELSE t.said END
+       said = CASE WHEN $16 THEN k.said::jsonb ELSE t.said END
      FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                 $10::int[], $11::text[], $12::int[], $13::bigint[], $14::text[], $16::text[])
-       k(id, kept, basis, held, archive, a, i, p, w, birth, sex, day, hour, accession, said) WHERE t.id = k.id`,
+                 $10::text[], $11::int[], $12::text[], $13::int[], $14::bigint[], $15::text[], $17::text[])
+       k(id, kept, basis, held, archive, overlay, a, i, p, w, birth, sex, day, hour, accession, said) WHERE t.id = k.id`,
     [
       ...personArrays(rows),
       kept.map((one) => parseDate(text(one['00080020']))),
@@ -115,9 +117,9 @@ async function updateSeries(client: SqlClient, rows: ChangedRow[], said: Said): 
   const kept = rows.map(([, row]) => row.attributes);
   await client.query(
     `UPDATE series t SET ${LAYERS_SET}, modality = k.modality, series_number = k.number,
-       sort_number = coalesce(k.number, 2147483647), said = CASE WHEN $8 THEN k.said::jsonb ELSE t.said END
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $9::text[])
-       k(id, kept, basis, held, archive, modality, number, said) WHERE t.id = k.id`,
+       sort_number = coalesce(k.number, 2147483647), said = CASE WHEN $9 THEN k.said::jsonb ELSE t.said END
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $10::text[])
+       k(id, kept, basis, held, archive, overlay, modality, number, said) WHERE t.id = k.id`,
     [
       ...layerArrays(rows),
       kept.map((one) => text(one['00080060'])),

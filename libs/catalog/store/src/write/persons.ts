@@ -1,6 +1,7 @@
 /** Which person local identities and studies belong to: copied from what identity-resolution decided (docs/adr/0019). */
 import type { AssignmentChangedV1 } from '@archipelago/contracts';
 import type { SqlClient } from '@archipelago/platform-storage';
+import { applyRules } from '../rules/apply-rules';
 import { lockStudies } from './levels';
 import type { DeriveOptions } from './ranks';
 import { regroup, type Regrouped } from './regroup';
@@ -76,6 +77,8 @@ export async function applyAssignments(
   const changes = await readChanges(client, changed);
   await setPersons(client, 'patient', changes.patients);
   await setPersons(client, 'study', changes.studies);
+  const touched = { patients: changes.patients.map(({ id }) => id), studies: changes.studies.map(({ id }) => id) };
+  await applyRules(client, touched, options);
   return regroup(client, { persons: persons(changes), changedStudies: changes.studies.map((row) => row.id) }, options);
 }
 

@@ -1,4 +1,5 @@
 import type { AttributeSet, IdentityRules } from '@archipelago/catalog-model';
+import type { ActiveRules } from '../rules/active-rules';
 import type { SqlClient } from '@archipelago/platform-storage';
 
 /** What the configuration says of deriving rows. */
@@ -7,6 +8,8 @@ export interface DeriveOptions {
   attributes?: AttributeSet;
   /** Names of the archives, the first one's answers win. Those not named come after, by name. */
   archives?: readonly string[];
+  /** The rule set in force; none: no rules were ever given. */
+  rules?: ActiveRules;
 }
 
 export interface Source {

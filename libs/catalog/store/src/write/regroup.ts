@@ -381,7 +381,8 @@ async function showStudies(
   await groupSeries(client, rows, place);
 }
 
-async function updateStudies(client: SqlClient, ids: readonly string[]): Promise<UpdatedStudy[]> {
+/** They changed in what is shown of them. */
+export async function updateStudies(client: SqlClient, ids: readonly string[]): Promise<UpdatedStudy[]> {
   if (ids.length === 0) return [];
   return (await client.query<UpdatedStudy>(UPDATE_STUDIES, [[...new Set(ids)].sort((a, b) => Number(a) - Number(b))]))
     .rows;

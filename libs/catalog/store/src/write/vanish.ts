@@ -1,5 +1,6 @@
 import type { SourceVanishedV1 } from '@archipelago/contracts';
 import type { SqlClient } from '@archipelago/platform-storage';
+import { applyRules } from '../rules/apply-rules';
 import { deriveAnswers, type Derived } from './derive';
 import { lockStudies } from './levels';
 import type { DeriveOptions } from './ranks';
@@ -74,5 +75,7 @@ export async function vanish(
   if (studies.length === 0) return nothing;
   await lockStudies(client, studies);
   await mark(client, command, source, studies);
-  return deriveAnswers(client, studies, options);
+  const derived = await deriveAnswers(client, studies, options);
+  await applyRules(client, { patients: derived.patients, studies: derived.studies.map(({ id }) => id) }, options);
+  return derived;
 }
