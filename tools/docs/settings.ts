@@ -31,6 +31,8 @@ const MEANINGS: Record<string, string> = {
   ARCHIPELAGO_CACHE_BYTES:
     'bytes that fetched studies may take in the object store; default a fifth of the disk of an `fs` store; with `s3` nothing is evicted without it',
   ARCHIPELAGO_SWEEP_MINUTES: 'minutes between sweeps, whoever runs them; 0: on command only',
+  ARCHIPELAGO_RULES:
+    'a file of rules, read at a start (docs/rules); what was given by command stays until the file changes',
   ARCHIPELAGO_METADATA_QUIET_SECONDS: 'a series without news for so long gets its metadata object',
   ARCHIPELAGO_EDGE_URL: "where other edges reach this one's HTTP port; default: from its HTTP host and port",
   ARCHIPELAGO_GRANT_KEY:

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { IdentityRef } from '@archipelago/contracts';
 import type { PersonRecord } from '@archipelago/identity';
+import { withoutOverlay, type KeptAttributes, type RowOverlay } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import { identityKey, identityOf } from './identity-key';
 
@@ -8,7 +9,8 @@ interface PatientRow {
   issuer: string;
   patientId: string;
   scope: string;
-  attributes: Record<string, { Value?: unknown[] }>;
+  attributes: KeptAttributes;
+  overlay: RowOverlay | null;
   studies: string[];
 }
 
@@ -22,7 +24,7 @@ export class RecordRepository {
   /** The local identity behind a row of the catalog; undefined when it has gone, or is a row made for a group. */
   async ofPatient(client: SqlClient, patientId: string): Promise<PersonRecord | undefined> {
     const { rows } = await client.query<PatientRow>(
-      `SELECT issuer, patient_id AS "patientId", scope, attributes,
+      `SELECT issuer, patient_id AS "patientId", scope, attributes, overlay,
               ARRAY(SELECT study_instance_uid FROM study WHERE patient = p.id AND NOT is_group ORDER BY id LIMIT $2) AS studies
        FROM patient p WHERE id = $1 AND NOT is_group`,
       [patientId, MOST_STUDIES],
@@ -110,7 +112,9 @@ function defined<T extends object>(value: T): T {
  * The same StudyInstanceUID under two identities, with one birth date, is a copy of one study: it stands with the accession
  * numbers, under an issuer of its own. Accession numbers themselves are not compared: two hospitals number alike.
  */
-function recordOf({ issuer, patientId, scope, attributes, studies }: PatientRow): PersonRecord {
+function recordOf({ issuer, patientId, scope, attributes: shown, overlay, studies }: PatientRow): PersonRecord {
+  // rules may depend on who a person is: what they show is no evidence of it
+  const attributes = withoutOverlay(shown, overlay);
   return defined<PersonRecord>({
     key: identityKey({ issuer, patientId, scope }),
     // an id that names nobody is no evidence

@@ -1,8 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { configuredAttributes, DEFAULT_IDENTITY_RULES, type IdentityRules } from '@archipelago/catalog-model';
-import { archiveRegistry, type RegisteredArchive } from '@archipelago/catalog-store';
-import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
+import {
+  archiveRegistry,
+  currentVersion,
+  holdRules,
+  readRuleSet,
+  type ActiveRules,
+  type RegisteredArchive,
+  type SampleOptions,
+} from '@archipelago/catalog-store';
+import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, Logger } from '@archipelago/platform-service';
+import { compile, parseRules, type RuleFailure } from '@archipelago/rules';
 import type { SqlClient } from '@archipelago/platform-storage';
+import { IngestMetrics } from './ingest.metrics';
+
+const asRegistered = ({ name, issuer, site }: ArchipelagoConfig['archives'][number]): RegisteredArchive => ({
+  name,
+  issuer: issuer ?? null,
+  site: site ?? null,
+});
 
 /**
  * How rows come about, the same for packs, commands and the rebuild: from the site file, and of archives from the registry
@@ -12,12 +28,23 @@ import type { SqlClient } from '@archipelago/platform-storage';
 export class CatalogRules {
   readonly identity: IdentityRules;
   readonly attributes;
+  readonly site: string;
+  /** The rule set in force; undefined: none was ever given, or it is of a language that this version does not read. */
+  rules: ActiveRules | undefined;
   private registry: readonly RegisteredArchive[];
+  private version = 0;
+  /** Rules of this version that failed on a row, told of in the log once each. */
+  private readonly failed = new Set<string>();
 
-  constructor(@Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig) {
+  constructor(
+    @Inject(ARCHIPELAGO_CONFIG) private readonly config: ArchipelagoConfig,
+    private readonly metrics: IngestMetrics,
+    private readonly logger: Logger,
+  ) {
+    this.site = config.site;
     this.identity = { sharedPatientIds: [...DEFAULT_IDENTITY_RULES.sharedPatientIds, ...config.sharedPatientIds] };
     this.attributes = configuredAttributes(config.queryAttributes);
-    this.registry = config.archives.map(({ name, issuer }) => ({ name, issuer: issuer ?? null }));
+    this.registry = config.archives.map(asRegistered);
   }
 
   /**
@@ -28,7 +55,44 @@ export class CatalogRules {
     const registered = await archiveRegistry(client);
     const known = new Set(registered.map((one) => one.name));
     const configured = this.config.archives.filter(({ name }) => !known.has(name));
-    this.registry = [...registered, ...configured.map(({ name, issuer }) => ({ name, issuer: issuer ?? null }))];
+    this.registry = [...registered, ...configured.map(asRegistered)];
+    await holdRules(client);
+    const version = await currentVersion(client);
+    if (version !== this.version) await this.take(client, version);
+  }
+
+  private async take(client: SqlClient, version: number): Promise<void> {
+    const stored = await readRuleSet(client, version);
+    const { ruleSet } = parseRules(stored?.source ?? '');
+    this.version = version;
+    this.failed.clear();
+    this.rules = undefined;
+    if (!ruleSet) {
+      // shown values stay as they are until a set comes that this version reads
+      if (stored) this.logger.error('the rule set in force cannot be read', { version });
+      return;
+    }
+    const siteOf = (source: string): string => this.siteOf(source);
+    const onFailure = (failure: RuleFailure): void => this.onFailure(failure);
+    this.rules = { version, compiled: compile(ruleSet), attributes: this.attributes, siteOf, onFailure };
+  }
+
+  private onFailure({ rule }: RuleFailure): void {
+    this.metrics.ruleFailures.inc({ rule });
+    if (this.failed.has(rule)) return;
+    this.failed.add(rule);
+    this.logger.warn('a rule failed on a row and did not act there', { rule, version: this.version });
+  }
+
+  /** For evaluating rules on what is stored. */
+  get sampleOptions(): SampleOptions {
+    return { attributes: this.attributes, archives: this.archives, siteOf: (source) => this.siteOf(source) };
+  }
+
+  /** Site whose edges reach a source; our own sources are called by their site. */
+  private siteOf(source: string): string {
+    const archive = this.registry.find((one) => one.name === source);
+    return archive ? (archive.site ?? this.site) : source;
   }
 
   /** Names of the archives, the first one's answers win. */

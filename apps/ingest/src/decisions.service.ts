@@ -15,6 +15,7 @@ import { Logger, PermanentError, SITE } from '@archipelago/platform-service';
 import { Database } from '@archipelago/platform-storage';
 import type { z } from 'zod';
 import { AnswerService } from './answer.service';
+import { CatalogRules } from './catalog-rules';
 import { IngestRepository } from './ingest.repository';
 import { IngestService } from './ingest.service';
 
@@ -27,6 +28,7 @@ export class DecisionsService {
     private readonly database: Database,
     private readonly repository: IngestRepository,
     private readonly ingest: IngestService,
+    private readonly rules: CatalogRules,
     private readonly answers: AnswerService,
     private readonly relay: OutboxRelay,
     private readonly logger: Logger,
@@ -69,9 +71,10 @@ export class DecisionsService {
   /** @throws PermanentError `pack-missing` and others of a pack that cannot be read: nothing has changed then */
   async rebuild(): Promise<Reply<typeof PresentationRebuild>> {
     const started = performance.now();
-    const packs = await this.database.withTransaction((client) =>
-      rebuildPresentation(client, (pack) => this.ingest.loadPack(pack)),
-    );
+    const packs = await this.database.withTransaction(async (client) => {
+      await this.rules.refresh(client);
+      return rebuildPresentation(client, (pack) => this.ingest.loadPack(pack));
+    });
     const seconds = Math.round(performance.now() - started) / 1000;
     this.logger.info('presentation rebuilt', { count: packs, ms: Math.round(seconds * 1000) });
     return { packs, seconds };

@@ -20,12 +20,15 @@ export const ingestConfig = defineConfig(
     concurrency: envInteger(1, 64).default(4),
     /** Minutes between sweeps, whoever runs them; 0 leaves them to commands. */
     sweepMinutes: envInteger(0, 100_000).default(60),
+    /** A file of rules (docs/rules); a change of it takes effect at the next start. */
+    rules: z.string().optional(),
   }),
   {
     home: 'ARCHIPELAGO_HOME',
     objectStore: 'ARCHIPELAGO_OBJECT_STORE',
     concurrency: 'ARCHIPELAGO_INGEST_CONCURRENCY',
     sweepMinutes: 'ARCHIPELAGO_SWEEP_MINUTES',
+    rules: 'ARCHIPELAGO_RULES',
   },
 );
 export type IngestConfig = ConfigOf<typeof ingestConfig>;

@@ -13,8 +13,13 @@ export class IngestMetrics {
   readonly sweep;
   readonly quarantined;
   readonly evictions;
+  readonly ruleFailures;
+  readonly rulesWaiting;
 
-  constructor(registry: MetricsRegistry, repository: IngestRepository) {
+  constructor(
+    private readonly registry: MetricsRegistry,
+    repository: IngestRepository,
+  ) {
     this.seconds = registry.histogram({
       name: 'archipelago_ingest_pack_seconds',
       help: 'From message to commit, per pack',
@@ -48,6 +53,15 @@ export class IngestMetrics {
       help: 'Cached packs asked to go: evicted, or kept because something in them is needed',
       labelNames: ['result'],
     });
+    this.ruleFailures = registry.counter({
+      name: 'archipelago_rules_failures_total',
+      help: 'Rows on which a rule failed and did not act',
+      labelNames: ['rule'],
+    });
+    this.rulesWaiting = registry.gauge({
+      name: 'archipelago_rules_studies_waiting',
+      help: 'Studies that have not been brought to the rule set in force',
+    });
     const quarantined = registry.gauge({
       name: 'archipelago_ingest_quarantined_packs',
       help: 'Packs that could not be read: above 0 is an alarm',
@@ -60,6 +74,10 @@ export class IngestMetrics {
       },
     });
     this.quarantined = quarantined;
+  }
+
+  beforeScrape(collect: () => Promise<void>): void {
+    this.registry.beforeScrape(collect);
   }
 
   /** @param times seconds: of all, and of reading the tail */

@@ -11,6 +11,7 @@ import {
   PresentationRebuild,
   QuarantineList,
   QuarantineRelease,
+  RulesCommand,
   SourceVanished,
   StudyEvict,
   StudyUpdated,
@@ -38,6 +39,9 @@ import { INGEST_SCHEMA } from './ingest.schema';
 import { IngestService } from './ingest.service';
 import { OBJECT_STORE } from './ingest.tokens';
 import { PixelComparison } from './pixel-comparison';
+import { DerivationService } from './rules/derivation.service';
+import { RulesController } from './rules/rules.controller';
+import { RulesService } from './rules/rules.service';
 import { SweepService } from './sweep.service';
 
 @Module({
@@ -47,7 +51,15 @@ import { SweepService } from './sweep.service';
     BusStoreModule,
     BusModule.forFeature({
       handles: [PackSealed, SweepStart, SourceVanished, AssignmentChanged],
-      answers: [StudyEvict, DifferenceList, DifferenceDecide, QuarantineList, QuarantineRelease, PresentationRebuild],
+      answers: [
+        StudyEvict,
+        DifferenceList,
+        DifferenceDecide,
+        QuarantineList,
+        QuarantineRelease,
+        PresentationRebuild,
+        RulesCommand,
+      ],
       publishes: [InstanceStored, StudyUpdated, PatientUpdated],
     }),
   ],
@@ -58,6 +70,7 @@ import { SweepService } from './sweep.service';
     OnAssignmentChangedHandler,
     OnStudyEvictHandler,
     DecisionsController,
+    RulesController,
   ],
   providers: [
     ingestConfig.provider(),
@@ -83,6 +96,8 @@ import { SweepService } from './sweep.service';
     ArchivesService,
     AnswerService,
     DecisionsService,
+    DerivationService,
+    RulesService,
     SweepService,
   ],
   exports: [IngestService, SweepService],

@@ -218,6 +218,7 @@ export class IngestService {
       identity: this.rules.identity,
       attributes: this.rules.attributes,
       archives: this.rules.archives,
+      rules: this.rules.rules,
     };
   }
 

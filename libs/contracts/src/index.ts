@@ -22,3 +22,4 @@ export * from './ingest/quarantine.v1';
 export * from './ingest/presentation-rebuild.v1';
 export * from './identity/command.v1';
 export * from './identity/actor-command.v1';
+export * from './ingest/rules-command.v1';

@@ -19,6 +19,8 @@ import { Source, type Place } from './source';
 export interface ParseOptions {
   /** Names that rules may speak of. */
   known?: KnownNames;
+  /** Why rules on where data came from cannot look at an element, or write it; undefined: they can. */
+  material?: (keyword: string, written: boolean) => string | undefined;
 }
 
 export interface ParseResult {
@@ -57,12 +59,12 @@ export function parseRules(text: string, options: ParseOptions = {}): ParseResul
     };
   }
   const source = new Source(text);
-  const ruleSet = source.hasErrors ? null : readDocument(source, options.known ?? {});
+  const ruleSet = source.hasErrors ? null : readDocument(source, options);
   const problems = source.problems.sort((a, b) => a.line - b.line || a.column - b.column);
   return { ruleSet: source.hasErrors ? null : ruleSet, problems };
 }
 
-function readDocument(source: Source, known: KnownNames): RuleSet | null {
+function readDocument(source: Source, options: ParseOptions): RuleSet | null {
   const root: Place = { node: source.root ?? undefined, path: '' };
   if (!source.root) {
     source.error('missing', 'the text holds nothing', root);
@@ -86,7 +88,7 @@ function readDocument(source: Source, known: KnownNames): RuleSet | null {
   const ids = new Set<string>();
   for (const place of places) {
     source.rule = undefined;
-    const rule = readRule(source, place, tables, known);
+    const rule = readRule(source, place, tables, options);
     if (!rule) continue;
     if (ids.has(rule.rule.id)) source.error('duplicate', `another rule is called ${rule.rule.id}`, place);
     ids.add(rule.rule.id);
@@ -110,7 +112,7 @@ function readRule(
   source: Source,
   place: Place,
   tables: Readonly<Record<string, Table>>,
-  known: KnownNames,
+  { known = {}, material }: ParseOptions,
 ): ReadRule | null {
   const fields = source.fields(place, FIELDS, 'a rule');
   if (!fields) return null;
@@ -155,6 +157,21 @@ function readRule(
     phase,
     actions,
   };
+  if (phase === 'material' && material) {
+    const refuse = (keyword: string, written: boolean, where: Place): void => {
+      const why = material(keyword, written);
+      if (why !== undefined) source.error('forbidden-tag', `${keyword}: ${why}`, where);
+    };
+    for (const keyword of condition?.keywords ?? []) refuse(keyword, false, at('when'));
+    for (const keyword of expressions.flatMap((one) => [...one.keywords])) refuse(keyword, false, at('actions'));
+    actions.forEach((action, i) => {
+      const where = actionPlaces[i] ?? place;
+      if (action.kind === 'set') for (const keyword of Object.keys(action.values)) refuse(keyword, true, where);
+      if (action.kind !== 'map') return;
+      refuse(action.tag, true, where);
+      if ('tag' in action.from) refuse(action.from.tag, false, where);
+    });
+  }
   return { rule, place, ...(condition ? { condition } : {}), expressions };
 }
 

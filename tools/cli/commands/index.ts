@@ -9,6 +9,7 @@ import { echo } from './echo';
 import { find } from './find';
 import { identity } from './identity';
 import { quarantine } from './quarantine';
+import { rules } from './rules';
 import { send } from './send';
 import { sweep } from './sweep';
 
@@ -16,5 +17,19 @@ import { sweep } from './sweep';
 export const commands: GroupCommand = {
   name: 'archipelago',
   summary: 'command-line tool',
-  commands: [echo, find, send, archive, deadLetters, sweep, quarantine, difference, catalog, identity, actor, cache],
+  commands: [
+    echo,
+    find,
+    send,
+    archive,
+    deadLetters,
+    sweep,
+    quarantine,
+    difference,
+    catalog,
+    identity,
+    actor,
+    rules,
+    cache,
+  ],
 };

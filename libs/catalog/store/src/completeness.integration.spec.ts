@@ -271,7 +271,15 @@ describe('locating what archives have', () => {
     });
     expect(reply.shallow).toEqual([
       { archive: 'north', studyInstanceUid: STUDY },
-      { archive: 'south', studyInstanceUid: '1.2.826.0.1.2' },
+      {
+        archive: 'south',
+        studyInstanceUid: '1.2.826.0.1.2',
+        // as a query of the same peer shows it
+        overlay: {
+          set: { '00100020': { vr: 'LO', Value: ['P1'] }, '00100021': { vr: 'LO', Value: ['NORTH'] } },
+          removed: ['00100024'],
+        },
+      },
     ]);
   });
 

@@ -6,7 +6,7 @@ import { locate } from './read/locate';
 import { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
-import { notMaterial, type ActiveRules } from './rules/active-rules';
+import { materialElements, type ActiveRules } from './rules/active-rules';
 import { deriveNext } from './rules/derive-next';
 import { appendRuleSet, readDerivation } from './rules/rule-sets';
 import { SpecDatabase } from './spec-database';
@@ -54,10 +54,9 @@ async function store(...samples: Sample[]): Promise<void> {
 
 /** Brings a rule set into force, for what comes; what is there waits for derive(). */
 async function apply(text: string): Promise<void> {
-  const { ruleSet, problems } = parseRules(text, {});
+  const { ruleSet, problems } = parseRules(text, { material: materialElements(DEFAULT_ATTRIBUTES) });
   if (!ruleSet) throw new Error(problems.map((one) => one.message).join('; '));
   const compiled = compile(ruleSet);
-  expect(notMaterial(compiled, DEFAULT_ATTRIBUTES)).toEqual([]);
   const { digest, version: authorVersion } = ruleSet;
   const { version } = await db.transaction((client) =>
     appendRuleSet(client, {
@@ -305,19 +304,21 @@ rules:
 });
 
 describe('what rules on where data came from cannot do', () => {
-  const compiled = (actions: string, when = '') =>
-    compile(
-      parseRules(`version: 1\nrules:\n  - { id: a, scope: { site: [x] }, ${when} actions: [${actions}] }`, {}).ruleSet!,
-    );
+  const problems = (line: string, attributes = DEFAULT_ATTRIBUTES) =>
+    parseRules(`version: 1\nrules:\n  - id: a\n    scope: { site: [x] }\n    ${line}`, {
+      material: materialElements(attributes),
+    }).problems.map((one) => `${one.line}:${one.column} ${one.message}`);
 
   it('change whose images these are, or use what the catalog does not keep', () => {
-    expect(notMaterial(compiled('set: { PatientID: "1" }'), DEFAULT_ATTRIBUTES)).toMatchObject([
-      { keyword: 'PatientID' },
+    expect(problems('actions: [set: { PatientID: "1" }]')).toEqual([
+      '5:15 PatientID: whose images these are is decided by links of persons, not by rules',
     ]);
-    expect(
-      notMaterial(compiled('set: { StationName: A }', 'when: tags.ImageComments == "x",'), DEFAULT_ATTRIBUTES),
-    ).toMatchObject([{ keyword: 'ImageComments', why: expect.stringContaining('queryAttributes') as unknown }]);
+    expect(problems('when: tags.ImageComments == "x"\n    actions: [set: { StationName: A }]')).toEqual([
+      '5:11 ImageComments: the catalog does not keep it: add it to queryAttributes',
+    ]);
     const more = configuredAttributes([{ keyword: 'AcquisitionDeviceProcessingCode', level: 'IMAGE' }]);
-    expect(notMaterial(compiled('set: { AcquisitionDeviceProcessingCode: A }'), more)).toEqual([]);
+    expect(problems('actions: [set: { AcquisitionDeviceProcessingCode: A }]', more)).toEqual([]);
+    // who asks may be shown less of anything: it is decided on the way out
+    expect(problems('actions: [hide: [ImageComments]]\n    when: ctx.workstation == "W"')).toEqual([]);
   });
 });

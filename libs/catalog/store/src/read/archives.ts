@@ -33,13 +33,17 @@ export interface RegisteredArchive {
   name: string;
   /** Assigning authority of ids that it does not qualify. */
   issuer: string | null;
+  /** Whose edges reach it; null: the file's site. */
+  site: string | null;
 }
 
 /** The archives of tag-replication's registry in the order of the configuration, removed ones too; none where it does not run. */
 export async function archiveRegistry(client: SqlClient): Promise<RegisteredArchive[]> {
   const { rows: tables } = await client.query<{ there: boolean }>("SELECT to_regclass('archive') IS NOT NULL AS there");
   if (tables[0]?.there !== true) return [];
-  const { rows } = await client.query<RegisteredArchive>('SELECT name, issuer FROM archive ORDER BY position, name');
+  const { rows } = await client.query<RegisteredArchive>(
+    'SELECT name, issuer, site FROM archive ORDER BY position, name',
+  );
   return rows;
 }
 

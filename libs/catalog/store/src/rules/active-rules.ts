@@ -1,6 +1,5 @@
 import {
   keptOf,
-  plainValues,
   type AttributeSet,
   type CatalogLevel,
   type KeptAttributes,
@@ -9,6 +8,7 @@ import {
   type RowOverlay,
 } from '@archipelago/catalog-model';
 import { evaluate, type CompiledRules, type RuleContext, type RuleFailure } from '@archipelago/rules';
+import { tagsOf } from './rule-context';
 
 /** The rule set in force, as the writers of rows use it. */
 export interface ActiveRules {
@@ -41,22 +41,13 @@ export function materialKeywords(compiled: CompiledRules): ReadonlySet<string> {
   return keywords;
 }
 
-/** Elements that these rules look at or write and that no row can give or keep, with why. */
-export function notMaterial(compiled: CompiledRules, attributes: AttributeSet): { keyword: string; why: string }[] {
-  if (compiled.phases.material.length === 0) return [];
+/** What `parseRules` is to refuse of rules on where data came from: what no row can give or keep. */
+export function materialElements(attributes: AttributeSet): (keyword: string, written: boolean) => string | undefined {
   const kept = new Set(attributes.all().flatMap((one) => (one.computed || one.items ? [] : [one.keyword])));
-  const looked = new Set(materialKeywords(compiled));
-  for (const { rule, condition, expressions } of compiled.phases.material) {
-    for (const expression of [condition, ...expressions.values()])
-      for (const keyword of expression?.keywords ?? []) looked.add(keyword);
-    for (const action of rule.actions) if (action.kind === 'map' && 'tag' in action.from) looked.add(action.from.tag);
-  }
-  const written = materialKeywords(compiled);
-  return [...looked].sort().flatMap((keyword) => {
-    if (IDENTITY.has(keyword) && written.has(keyword))
-      return [{ keyword, why: 'whose images these are is decided by links of persons, not by rules' }];
-    return kept.has(keyword) ? [] : [{ keyword, why: 'the catalog does not keep it: add it to queryAttributes' }];
-  });
+  return (keyword, written) => {
+    if (written && IDENTITY.has(keyword)) return 'whose images these are is decided by links of persons, not by rules';
+    return kept.has(keyword) ? undefined : 'the catalog does not keep it: add it to queryAttributes';
+  };
 }
 
 /** Attributes that the rules write in a row of the level; a study's row holds its patient's too. */
@@ -78,12 +69,7 @@ export function overlayOf(
   above: KeptAttributes,
   ctx: RuleContext,
 ): RowOverlay | null {
-  const said = { ...above, ...own };
-  const tags: Record<string, string[]> = {};
-  for (const [key, element] of Object.entries(said)) {
-    const attribute = rules.attributes.get(key);
-    if (attribute && element.vr !== 'SQ') tags[attribute.keyword] = plainValues(key, element);
-  }
+  const tags = tagsOf({ ...above, ...own }, rules.attributes);
   const { effective, failures } = evaluate(rules.compiled, { tags, ctx }, { phases: ['material'] });
   for (const failure of failures) rules.onFailure?.(failure);
   const overlay: RowOverlay = { version: rules.version, set: {}, was: {}, by: {} };

@@ -1,17 +1,11 @@
-import {
-  withoutOverlay,
-  withOverlay,
-  type CatalogLevel,
-  type KeptAttributes,
-  type RowOverlay,
-} from '@archipelago/catalog-model';
-import type { RuleContext } from '@archipelago/rules';
+import { withOverlay, type CatalogLevel, type KeptAttributes, type RowOverlay } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { LayeredRow } from '../write/layers';
 import { updateLayers, type Level } from '../write/merge';
 import type { DeriveOptions } from '../write/ranks';
 import { regroup } from '../write/regroup';
 import { overlayOf, writtenAt, type ActiveRules } from './active-rules';
+import { contextOf, saidOf, stationOf } from './rule-context';
 import { deviceNames, instanceRows, patientRows, seriesRows, studyRows, type RuleRow } from './rule-rows';
 import { showInstanceOverlays } from './show-instances';
 
@@ -27,25 +21,6 @@ export interface Ruled {
   patients: string[];
   /** Studies of which something is shown otherwise now. */
   studies: string[];
-}
-
-const STATION_NAME = '00081010';
-
-const said = ({ attributes, overlay }: { attributes: KeptAttributes; overlay: RowOverlay | null }): KeptAttributes =>
-  withoutOverlay(attributes, overlay);
-
-const station = (row: RuleRow): string => {
-  const value = said(row)[STATION_NAME]?.Value?.[0];
-  return typeof value === 'string' ? value : '';
-};
-
-function contextOf(row: RuleRow, rules: ActiveRules, device?: string): RuleContext {
-  return {
-    ...(row.source === null ? {} : { archive: row.source, site: rules.siteOf(row.source) }),
-    ...(row.person === null ? {} : { person: row.person }),
-    ...(row.origin === null ? {} : { origin: row.origin }),
-    ...(device === undefined ? {} : { modality: device }),
-  };
 }
 
 function sameOverlay(a: RowOverlay | null, b: RowOverlay | null): boolean {
@@ -75,11 +50,11 @@ function changedRows(
 ): OverlaidRow[] {
   const written = writtenAt(level, rules);
   return rows.flatMap((row) => {
-    const own = said(row);
-    const above = Object.assign({}, ...row.above.map(said)) as KeptAttributes;
+    const own = saidOf(row);
+    const above = Object.assign({}, ...row.above.map(saidOf)) as KeptAttributes;
     // Modality is the series'; a study has it where all its images are of one
     const modality: KeptAttributes = row.modality === null ? {} : { '00080060': { vr: 'CS', Value: [row.modality] } };
-    const ctx = contextOf(row, rules, devices.get(`${row.source} ${station(row)}`));
+    const ctx = contextOf(row, rules, devices.get(`${row.source} ${stationOf(row)}`));
     const overlay = written.length === 0 ? null : overlayOf(rules, written, own, { ...above, ...modality }, ctx);
     if (sameOverlay(overlay, row.overlay)) return [];
     const { id, basis, held, archive } = row;
@@ -123,7 +98,7 @@ export async function applyRules(client: SqlClient, touched: RuledRows, options:
 function namesOf(client: SqlClient, rows: readonly RuleRow[], rules: ActiveRules): Promise<Map<string, string>> {
   if (rules.compiled.phases.material.length === 0) return Promise.resolve(new Map());
   const devices = rows.flatMap((row) =>
-    row.source !== null && station(row) !== '' ? [{ place: row.source, station: station(row) }] : [],
+    row.source !== null && stationOf(row) !== '' ? [{ place: row.source, station: stationOf(row) }] : [],
   );
   return deviceNames(client, devices);
 }
