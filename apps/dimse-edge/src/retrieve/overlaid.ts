@@ -28,7 +28,9 @@ export function changesOf({ set, removed = [], hidden = [] }: OverlayV1): TagCha
     ...(hides.has(key) ? { hideOriginal: true } : {}),
   });
   return [
-    ...Object.entries(set).map(([key, element]) => change(key, ((element.Value as unknown[] | undefined) ?? []).map(plain))),
+    ...Object.entries(set).map(([key, element]) =>
+      change(key, ((element.Value as unknown[] | undefined) ?? []).map(plain)),
+    ),
     ...removed.map((key) => change(key, null)),
   ];
 }
