@@ -27,7 +27,7 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
   poorLink: 0.99,
   poorWrong: 0.01,
   review: 0.02,
-  reviewShare: 0.028,
+  reviewShare: 0.0295,
 };
 
 export interface ScoredPair {

@@ -8,13 +8,13 @@ import {
   fieldValues,
   SAME_CLASSES,
   SIBLINGS,
+  HOUSEHOLD,
   situationOf,
   STRANGERS,
-  TWINS,
-  NAMESAKES,
   valueTables,
   type Distributions,
 } from './parameters';
+import { updateCross, updateWithin, type Source } from './priors';
 import { Nearness } from './vocabulary';
 
 /** Patterns of the candidate pairs of one comparison, with how often each was seen. */
@@ -82,21 +82,6 @@ function learnRandom(distributions: Distributions, random: ReadonlyMap<number, n
   dob.sibling = dob.sibling!.map((p, level) => (level < DobLevel.Near ? Math.max(p, dob.random![level]!) : p));
 }
 
-interface Source {
-  values: Uint8Array[];
-  counts: Float64Array;
-  pairs: number;
-  scale: number;
-  mostSame: number;
-  /** Most of the pairs have a street each. */
-  addresses: boolean;
-  /** More than one pair in twenty has a birth date each. */
-  dates: boolean;
-  prior: Float64Array;
-  /** Expected pairs of each class among those seen. */
-  found: Float64Array;
-}
-
 function makeSource({ counts, pairs, scale, mostSame }: PatternCounts, same: number): Source {
   const prior = new Float64Array(CLASSES.length);
   const start = [0.8, 0.05, 0.1, 0.02, 0.3, 0.01, 0.01, 0.2];
@@ -125,6 +110,7 @@ function makeSource({ counts, pairs, scale, mostSame }: PatternCounts, same: num
 
 /** What one person's records say of themselves is learnt from them alone; addresses from their households too. */
 function teaches(field: (typeof FIELDS)[number], c: number): boolean {
+  if (c > HOUSEHOLD) return false;
   return (
     c < SAME_CLASSES ||
     field === 'place' ||
@@ -168,67 +154,6 @@ function expect(
       }
     }
   });
-}
-
-/** Twins, or namesakes, are at most this many for each other pair of one family name in a household. */
-const MOST_TWINS = 0.15;
-/** What is taken where it cannot be seen. */
-const UNSEEN_TWINS = 0.005;
-
-/**
- * Pseudo-counts: a file in which no twins were seen may hold some, the more so where there are siblings. Where addresses
- * show households, and there are hardly any, what looks like twins is one person whose given name was replaced.
- */
-function household({ found, scale, addresses, dates }: Source, c: number): number {
-  const siblings = found[SIBLINGS]! * scale;
-  const seen = found[c]! * scale;
-  if (c !== TWINS && c !== NAMESAKES) return seen + 0.25;
-  if (!dates) return c === TWINS ? 0.1 + UNSEEN_TWINS * siblings : 0.1 + seen;
-  return (addresses ? Math.min(seen, MOST_TWINS * siblings) : seen) + 0.1 + Math.min(3, 0.01 * siblings);
-}
-
-function updateWithin(source: Source, single: boolean): void {
-  const { found, prior, pairs, scale } = source;
-  capSame(source);
-  // Without birth dates nothing tells a namesake in the house from a second record of one person: between two files the
-  // first is the safer belief.
-  if (!source.dates && !single) {
-    for (let c = 0; c < SAME_CLASSES; c++) {
-      found[NAMESAKES]! += found[c]!;
-      found[c] = 0;
-    }
-  }
-  for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
-  for (let c = SIBLINGS; c < STRANGERS; c++) prior[c] = household(source, c) / scale / pairs;
-  prior[STRANGERS] = Math.max(0.5, 1 - prior.subarray(0, STRANGERS).reduce((a, b) => a + b, 0));
-}
-
-function capSame({ found, scale, mostSame }: Source): void {
-  const same = found[0]! + found[1]! + found[2]! + found[3]!;
-  const most = mostSame / scale;
-  if (same > most) for (let c = 0; c < SAME_CLASSES; c++) found[c]! *= most / same;
-}
-
-/**
- * Members of one household that stand in different files are as many as those that stand together in each file say:
- * twins drawn with shares p and q into two files give T p^2, T q^2 and 2 T p q pairs. That tells twins from one person
- * whose given name was replaced, which pairs between the files alone cannot.
- */
-function updateCross(source: Source, [left, right]: readonly Source[]): void {
-  const { found, prior, pairs, scale } = source;
-  capSame(source);
-  for (let c = 0; c < SAME_CLASSES; c++) prior[c] = (found[c]! + 0.02 / scale) / pairs;
-  const between = (c: number): number => 2 * Math.sqrt(household(left!, c) * household(right!, c));
-  const siblings = Math.max(between(SIBLINGS), found[SIBLINGS]! * scale);
-  for (let c = SIBLINGS; c < STRANGERS; c++) {
-    let count = between(c);
-    if (c === SIBLINGS) count = siblings;
-    else if (c === TWINS || c === NAMESAKES) {
-      if (source.dates) count = Math.max(count, Math.min(5, 0.01 * siblings));
-    } else count = Math.max(count, found[c]! * scale);
-    prior[c] = count / scale / pairs;
-  }
-  prior[STRANGERS] = Math.max(0.5, 1 - prior.subarray(0, STRANGERS).reduce((a, b) => a + b, 0));
 }
 
 const LEARNT: readonly (readonly [(typeof FIELDS)[number], string])[] = [

@@ -73,6 +73,33 @@ describe('linkFiles', () => {
     expect(result.reviews.filter((pair) => pair.right === 9).length).toBeGreaterThan(0);
   });
 
+  it('links no twins, and no namesakes of two generations, of whom one has moved but kept the telephone', () => {
+    const left: PersonRecord[] = people(600).map((record, i) => ({ ...record, phone: String(55_000_000 + i * 7919) }));
+    const elsewhere = people(900).slice(600);
+    for (let i = 0; i < 60; i++) left.push({ ...left[i]!, key: `${i}twin`, given: `${GIVEN[i % 16]}bert` });
+    for (let i = 60; i < 90; i++) left.push({ ...left[i]!, key: `${i}child`, dob: `2015-11-${10 + (i % 18)}` });
+    for (let i = 90; i < 500; i++)
+      left.push({
+        ...left[i]!,
+        key: `${i}sibling`,
+        given: `${GIVEN[i % 16]}bert`,
+        dob: `${1950 + (i % 60)}-10-${10 + (i % 18)}`,
+      });
+    const right = left.map((record, i) =>
+      i % 12 === 0 && i !== 600
+        ? { ...record, street: elsewhere[i % 300]!.street, zip: elsewhere[i % 300]!.zip }
+        : record,
+    );
+    // The first of these pairs stands in the left file only, the second, who has moved, in the right file only.
+    const gone = new Set([12, 24, 36, 48, 72, 84]);
+    const here = left.filter((_, i) => !gone.has(i - 600));
+    const there = right.filter((_, i) => !gone.has(i));
+    const result = linkFiles(here, there);
+    const wrong = result.links.filter((pair) => here[pair.left]!.key !== there[pair.right]!.key);
+    expect(wrong).toEqual([]);
+    expect(result.links.length).toBeGreaterThan(1050);
+  });
+
   it('obeys a deterministic rule', () => {
     const left = people(100).map((record) => ({ ...record, issuer: 'NORTH', id: `N${record.key}` }));
     const right = people(100)

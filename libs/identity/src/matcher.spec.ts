@@ -164,9 +164,19 @@ describe('Model', () => {
       const [a, b] = [records[i]!, records[i + 1]!];
       expect(score(again, a, b).weight).toBeCloseTo(score(model, a, b).weight, 0);
     }
-    expect(() => Model.fromJSON({ ...(JSON.parse(JSON.stringify(model)) as ModelJson), version: 2 as 1 })).toThrow(
+    expect(() => Model.fromJSON({ ...(JSON.parse(JSON.stringify(model)) as ModelJson), version: 3 as 2 })).toThrow(
       RangeError,
     );
+  });
+
+  it('reads models of version 1, which knew no relatives at two addresses', () => {
+    const json = JSON.parse(JSON.stringify(model)) as ModelJson;
+    const old = { ...json, version: 1 as const, prior: [...json.prior.slice(0, 8), json.prior[11]!] };
+    const again = Model.fromJSON(old);
+    expect(again.prior).toHaveLength(CLASSES.length);
+    expect(again.prior.every((share) => share > 0 && share < 1)).toBe(true);
+    const moved = { ...person, key: 'm', street: '', city: '', zip: '' };
+    expect(score(again, person, moved).weight).toBeCloseTo(score(model, person, moved).weight, 0);
   });
 
   it('holds no rare name and is not changed by what it scores', () => {

@@ -2,13 +2,15 @@ import { Comparer, type Counts } from './compare';
 import { Corpus, type CorpusOptions } from './corpus';
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
-import type { Distributions } from './parameters';
+import { SIBLINGS_APART, type Distributions } from './parameters';
+import { setApart } from './priors';
 import type { PersonRecord } from './record';
 import { Vocabulary } from './vocabulary';
 
 /** What a model is when it is stored. Holds no person: only names that three or more records share, and crowded values. */
 export interface ModelJson {
-  version: 1;
+  /** Version 1 knew no relatives at two addresses; it is read, and their share follows from the others. */
+  version: 1 | 2;
   records: number;
   distributions: Distributions;
   prior: number[];
@@ -64,7 +66,7 @@ export class Model {
     for (const { word, number, count } of this.vocabulary.allStreets())
       if (count >= CROWD && word) crowdedStreets.push([word.parts.join(' '), number, count]);
     return {
-      version: 1,
+      version: 2,
       records: this.counts.records,
       distributions: this.distributions,
       prior: [...this.prior],
@@ -77,7 +79,8 @@ export class Model {
 
   /** Throws a RangeError for a version that is not known. */
   static fromJSON(json: ModelJson): Model {
-    if (json.version !== 1) throw new RangeError(`model version ${String(json.version)} is not known`);
+    if (json.version !== 1 && json.version !== 2)
+      throw new RangeError(`model version ${String(json.version)} is not known`);
     const vocabulary = new Vocabulary(undefined, json.nicknames);
     for (const [words, asGiven, asFamily] of json.names) {
       const word = vocabulary.word(words.split(' '));
@@ -85,6 +88,14 @@ export class Model {
     }
     for (const [words, number, count] of json.crowdedStreets) vocabulary.street(words.split(' '), number).count = count;
     const counts = { records: json.records, crowdedDays: new Map(json.crowdedDays) };
-    return new Model(vocabulary, counts, json.distributions, json.prior, json.nicknames);
+    const prior = json.version === 1 ? withRelativesApart(json.prior) : json.prior;
+    return new Model(vocabulary, counts, json.distributions, prior, json.nicknames);
   }
+}
+
+/** The prior of a model of version 1, which ended with the household and the strangers. */
+function withRelativesApart(prior: readonly number[]): number[] {
+  const longer = [...prior.slice(0, SIBLINGS_APART), 0, 0, 0, prior[SIBLINGS_APART]!];
+  setApart(longer, 0);
+  return longer;
 }

@@ -15,6 +15,9 @@ export const CLASSES = [
   'twins',
   'namesakes in one household',
   'household, other family name',
+  'siblings, apart',
+  'twins, apart',
+  'namesakes, apart',
   'strangers',
 ] as const;
 export type ClassName = (typeof CLASSES)[number];
@@ -23,7 +26,11 @@ export const SIBLINGS = 4;
 export const TWINS = 5;
 export const NAMESAKES = 6;
 export const HOUSEHOLD = 7;
-export const STRANGERS = 8;
+/** The same relatives where one of the two records says another address: who moved is no less a twin. */
+export const SIBLINGS_APART = 8;
+export const TWINS_APART = 9;
+export const NAMESAKES_APART = 10;
+export const STRANGERS = 11;
 
 export const FIELDS = ['given', 'family', 'order', 'generation', 'dob', 'sex', 'place', 'street', 'phone'] as const;
 export type FieldName = (typeof FIELDS)[number];
@@ -33,15 +40,67 @@ export type Distributions = Record<FieldName, Record<string, number[]>>;
 
 /** Which distribution of each field holds in each class. */
 const STRUCTURE: Record<FieldName, readonly string[]> = {
-  given: ['same', 'same', 'same', 'same', 'sibling', 'sibling', 'same', 'sibling', 'random'],
-  family: ['same', 'random', 'same', 'random', 'same', 'same', 'same', 'random', 'random'],
-  order: ['same', 'same', 'same', 'same', 'same', 'same', 'same', 'random', 'random'],
-  generation: ['same', 'same', 'same', 'same', 'random', 'random', 'namesake', 'random', 'random'],
-  dob: ['same', 'same', 'same', 'same', 'sibling', 'twin', 'namesake', 'random', 'random'],
-  sex: ['same', 'same', 'same', 'same', 'random', 'random', 'same', 'opposite', 'random'],
-  place: ['same', 'same', 'moved', 'moved', 'same', 'same', 'same', 'same', 'random'],
-  street: ['same', 'same', 'random', 'random', 'same', 'same', 'same', 'same', 'random'],
-  phone: ['same', 'same', 'moved', 'moved', 'household', 'household', 'household', 'household', 'random'],
+  given: [
+    'same',
+    'same',
+    'same',
+    'same',
+    'sibling',
+    'sibling',
+    'same',
+    'sibling',
+    'sibling',
+    'sibling',
+    'same',
+    'random',
+  ],
+  family: ['same', 'random', 'same', 'random', 'same', 'same', 'same', 'random', 'same', 'same', 'same', 'random'],
+  order: ['same', 'same', 'same', 'same', 'same', 'same', 'same', 'random', 'same', 'same', 'same', 'random'],
+  generation: [
+    'same',
+    'same',
+    'same',
+    'same',
+    'random',
+    'random',
+    'namesake',
+    'random',
+    'random',
+    'random',
+    'namesake',
+    'random',
+  ],
+  dob: [
+    'same',
+    'same',
+    'same',
+    'same',
+    'sibling',
+    'twin',
+    'namesake',
+    'random',
+    'sibling',
+    'twin',
+    'namesake',
+    'random',
+  ],
+  sex: ['same', 'same', 'same', 'same', 'random', 'random', 'same', 'opposite', 'random', 'random', 'same', 'random'],
+  place: ['same', 'same', 'moved', 'moved', 'same', 'same', 'same', 'same', 'moved', 'moved', 'moved', 'random'],
+  street: ['same', 'same', 'random', 'random', 'same', 'same', 'same', 'same', 'random', 'random', 'random', 'random'],
+  phone: [
+    'same',
+    'same',
+    'moved',
+    'moved',
+    'household',
+    'household',
+    'household',
+    'household',
+    'household',
+    'household',
+    'household',
+    'random',
+  ],
 };
 
 /** What is expected before any data: read off the literature on administrative data, not off one data set. */
