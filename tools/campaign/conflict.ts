@@ -1,6 +1,6 @@
 import { generateStudy, type GeneratedInstance } from '@archipelago/testing';
 import { untilQuiet } from './kit/centre';
-import { sha256 } from './kit/exams';
+import { datasetDigest } from '@archipelago/pack';
 import { defineCampaign, type Stage } from './kit/run';
 import type { Sender } from './kit/sender';
 import { checkCatalog, checkEvents, checkStored } from './kit/truth';
@@ -28,7 +28,7 @@ async function play(stage: Stage): Promise<void> {
   }
   await untilQuiet(system, 120_000);
   checks.note(ledger.summary());
-  const contents = new Set(ledger.all().map((each) => `${each.sopInstanceUid} ${each.sha256}`)).size;
+  const contents = new Set(ledger.all().map((each) => `${each.sopInstanceUid} ${each.wireDigest}`)).size;
   checks.equal('different contents sent', contents, studies * count * variants);
   await stage.withCentre(async (centre) => {
     const answers = await centre.count('instance WHERE is_answer');
@@ -61,7 +61,7 @@ async function sendInPieces(sender: Sender, instances: GeneratedInstance[], size
   for (let at = 0; at < instances.length; at += size) {
     for (const instance of instances.slice(at, at + size)) {
       const dataset = instance.dataset();
-      while ((await sender.once(instance, dataset, sha256(dataset))) !== 'acknowledged') sender.abort();
+      while ((await sender.once(instance, dataset, datasetDigest(dataset))) !== 'acknowledged') sender.abort();
     }
     await sender.release();
   }

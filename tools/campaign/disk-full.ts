@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync, rmSync } f
 import { join } from 'node:path';
 import { generateStudy, runCommand, temporaryFolder, type GeneratedInstance } from '@archipelago/testing';
 import { spoolFiles, untilQuiet } from './kit/centre';
-import { sha256 } from './kit/exams';
+import { datasetDigest } from '@archipelago/pack';
 import { defineCampaign, type Stage } from './kit/run';
 import type { Sender } from './kit/sender';
 import { checkAll } from './kit/truth';
@@ -69,7 +69,7 @@ async function fill(sender: Sender, source: Iterator<GeneratedInstance>, most: n
   for (let n = 0; n < most; n++) {
     const instance = source.next().value as GeneratedInstance;
     const dataset = instance.dataset();
-    if ((await sender.once(instance, dataset, sha256(dataset))) === 'refused') return instance;
+    if ((await sender.once(instance, dataset, datasetDigest(dataset))) === 'refused') return instance;
   }
   throw new Error('the volume did not fill up');
 }

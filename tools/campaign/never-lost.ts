@@ -59,8 +59,8 @@ async function findsFaults(
   if (!one) return [false, false];
   const falsified = new Ledger();
   for (const sent of ledger.all().filter((each) => each.studyInstanceUid === one.studyInstanceUid)) {
-    const sha256 = sent === one ? '00'.repeat(32) : sent.sha256;
-    falsified.acknowledge(falsified.trying({ ...sent, sha256 }));
+    const wireDigest = sent === one ? '00'.repeat(32) : sent.wireDigest;
+    falsified.acknowledge(falsified.trying({ ...sent, wireDigest }));
   }
   falsified.acknowledge(falsified.trying({ ...one, sopInstanceUid: '2.25.1' }));
   const scratch = new Checks(() => undefined, 'self-test', '-');

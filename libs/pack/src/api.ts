@@ -36,7 +36,7 @@ export interface PackEntry extends EntryContext {
   length: number;
   datasetOffset: number;
   datasetLength: number;
-  /** SHA-256 hex of the dataset bytes as they came over the wire. */
+  /** Wire digest: BLAKE3-256, hex, of the dataset bytes as they came over the wire. */
   wireDigest: string;
   headerDigest: string;
   /**
@@ -69,7 +69,7 @@ export interface SealedPack {
   tailOffset: number;
   entries: number;
   /**
-   * Pack digest, hex: SHA-256 over the pack's bytes with each dataset replaced by its own SHA-256
+   * Pack digest, hex: SHA-256 over the pack's bytes with each dataset replaced by its wire digest
    * (docs/pack-format.md). Every byte counts, and no dataset is hashed twice. See computePackDigest().
    */
   sha256: string;

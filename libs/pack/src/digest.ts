@@ -1,15 +1,16 @@
 /**
  * Pack digest: SHA-256 over a label and the pack's bytes up to the digest's own place in the footer, with each dataset
- * replaced by its own SHA-256. The index, which says where the datasets lie, is among the bytes covered, so two packs
+ * replaced by its wire digest. The index, which says where the datasets lie, is among the bytes covered, so two packs
  * with one digest have the same layout, the same datasets and the same everything else. It costs one pass over the
  * bytes at most; the writer, which has the datasets' digests already, pays for the few bytes between them only.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { datasetHash, type DatasetHash } from './dataset-hash';
 import { PackFormatError } from './errors';
 import { FOOTER_BYTES, FOOTER_DIGESTED } from './format';
 import type { PackIndex } from './api';
 
-const LABEL = 'archipelago pack digest 1\n';
+const LABEL = 'archipelago pack digest 2\n';
 
 /** A fresh hash with the label in it: feed record, (meta, dataset digest, trailer) per entry, tail, footer start. */
 export function packHash(): Hash {
@@ -29,10 +30,10 @@ export function layoutOf(index: PackIndex, size: number): PackLayout {
 /** Takes the pack's bytes in order and gives its digest, hex. */
 export class PackDigester {
   private readonly outer = packHash();
-  private inner: Hash | null = null;
+  private inner: DatasetHash | null = null;
   private next = 0;
   private position = 0;
-  /** Hex SHA-256 of each dataset that has gone by. */
+  /** Hex wire digest of each dataset that has gone by. */
   readonly datasetDigests: string[] = [];
 
   constructor(private readonly layout: PackLayout) {
@@ -81,7 +82,7 @@ export class PackDigester {
       if (!dataset) return;
       if (!this.inner) {
         if (dataset.offset !== this.position) return;
-        this.inner = createHash('sha256');
+        this.inner = datasetHash();
       }
       if (dataset.offset + dataset.length !== this.position) return;
       const digest = this.inner.digest();

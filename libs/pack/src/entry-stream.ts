@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { datasetHash } from './dataset-hash';
 import { BLOCK_BYTES, type BlockPool } from './block-pool';
 import type { FileOps } from './file-ops';
 import { aligned } from './format';
@@ -32,7 +32,7 @@ export class EntryStream {
   private digest: Buffer | null = null;
   private inflight: Promise<void> | null = null;
   private failure: Error | null = null;
-  private readonly hash = createHash('sha256');
+  private readonly hash = datasetHash();
 
   /** Bytes taken in so far, the meta bytes included. */
   bytes = 0;
@@ -74,7 +74,7 @@ export class EntryStream {
     }
   }
 
-  /** SHA-256 of the dataset. No write may follow. */
+  /** Of the dataset. No write may follow. */
   wireDigest(): Buffer {
     if (!this.digest) {
       if (this.fill < BLOCK_BYTES) this.hashPiece(this.blocks[this.blocks.length - 1]!.subarray(0, this.fill));

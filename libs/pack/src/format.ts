@@ -40,6 +40,9 @@ export const FOOTER_BYTES = 128;
 /** Bytes of the footer that the pack digest covers; the digest itself and the checksum follow. */
 export const FOOTER_DIGESTED = 64;
 
+/** Which digest wire digests are: 1 is BLAKE3 with 32 bytes; 0 was SHA-256, before the first release. */
+const WIRE_DIGEST = 1;
+
 /** Limits of the format: a reader refuses what is beyond them, a writer never writes it. */
 export const LIMITS = {
   /** The record at the start of a segment. */
@@ -100,6 +103,7 @@ export function encodeSegmentRecord(record: Omit<SegmentRecord, 'bytes'>): Buffe
   if (bytes.length > LIMITS.segmentRecordBytes) throw new RangeError('the site name is too long');
   SEGMENT_MAGIC.copy(bytes, 0);
   bytes.writeUInt16LE(FORMAT_VERSION, 8);
+  bytes.writeUInt16LE(WIRE_DIGEST, 10);
   bytes.writeUInt32LE(bytes.length, 12);
   record.nonce.copy(bytes, 16);
   bytes.writeUInt32LE(json.length, 32);
@@ -111,6 +115,7 @@ export function encodeSegmentRecord(record: Omit<SegmentRecord, 'bytes'>): Buffe
 /** @param bytes the file's first bytes; more than the record may be given. @throws PackFormatError */
 export function decodeSegmentRecord(bytes: Buffer): SegmentRecord {
   expectVersion(bytes, SEGMENT_MAGIC, SEGMENT_FIXED, 'segment record');
+  if (bytes.readUInt16LE(10) !== WIRE_DIGEST) throw new PackFormatError('segment record: another wire digest');
   const total = bytes.readUInt32LE(12);
   const jsonLength = bytes.readUInt32LE(32);
   if (

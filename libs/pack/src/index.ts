@@ -2,6 +2,7 @@ export * from './api';
 export * from './errors';
 export { FORMAT_VERSION, LIMITS, isPackId } from './format';
 export { BufferSource, FileSource, type PackSource } from './source';
+export { datasetDigest, datasetHash, type DatasetHash } from './dataset-hash';
 export { PackDigester, layoutOf, packDigester, type PackLayout } from './digest';
 export { PackReader, PackTail, computePackDigest, type PackVerification } from './reader';
 export { SyncGroup, type SyncTarget } from './sync-group';

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { datasetHash } from './dataset-hash';
 import { inflateRaw } from 'node:zlib';
 import { promisify } from 'node:util';
 import type { PackEntry, PackIndex } from './api';
@@ -128,9 +128,9 @@ export class PackReader {
 
   /** @throws PackIntegrityError when the dataset is not what was received */
   async verifyEntry(entry: PackEntry): Promise<void> {
-    const hash = createHash('sha256');
+    const hash = datasetHash();
     for await (const piece of this.dataset(entry)) hash.update(piece);
-    if (hash.digest('hex') !== entry.wireDigest)
+    if (hash.digest().toString('hex') !== entry.wireDigest)
       throw new PackIntegrityError(`entry ${entry.ordinal}: wrong dataset digest`);
   }
 

@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { PackEntry } from './api';
 import { packHash } from './digest';
 import { decodeEntryJson } from './entry-json';
+import { datasetHash } from './dataset-hash';
 import { PackFormatError } from './errors';
 import {
   LIMITS,
@@ -106,7 +107,7 @@ async function readEntry(
     const said = decodeEntryJson(trailer.entryJson, trailer.datasetLength);
     const meta = await source.read(trailer.entryOffset, trailer.datasetOffset);
     if (!sameDigest([meta], trailer.metaDigest)) return null;
-    const hash = createHash('sha256');
+    const hash = datasetHash();
     for await (const piece of pieces(source, trailer.datasetOffset, at)) hash.update(piece);
     if (!hash.digest().equals(trailer.wireDigest)) return null;
     const entry = { ...said, ...places(trailer) };

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { generateStudy, Random, type GeneratedInstance } from '@archipelago/testing';
 
 /** A study as a modality would send it. */
@@ -27,8 +26,4 @@ export function* exams(seed: string, largest = 40): Generator<Exam> {
     const [first] = instances as [GeneratedInstance];
     yield { studyInstanceUid: first.studyInstanceUid, instances, onePerAssociation: random.chance(0.15) };
   }
-}
-
-export function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

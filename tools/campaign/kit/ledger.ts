@@ -4,7 +4,8 @@ export interface Sent {
   sopClassUid: string;
   studyInstanceUid: string;
   /** SHA-256 of the data set as it went over the wire, hex. */
-  sha256: string;
+  /** As of the datasets of packs. */
+  wireDigest: string;
   bytes: number;
   /** Success or warning responses received. */
   acknowledged: number;
@@ -22,7 +23,7 @@ export class Ledger {
   interruptions = 0;
 
   trying(what: Omit<Sent, 'acknowledged' | 'attempts'>): Sent {
-    const key = `${what.sopInstanceUid} ${what.sha256}`;
+    const key = `${what.sopInstanceUid} ${what.wireDigest}`;
     const entry = this.entries.get(key) ?? { ...what, acknowledged: 0, attempts: 0 };
     entry.attempts++;
     this.entries.set(key, entry);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { datasetHash } from '@archipelago/pack';
 import { connect, type StoreSink } from '@archipelago/dimse';
 import { parseDataset, writeDataset } from '@archipelago/dicom-encoding';
 import type { DicomTarget } from './sender';
@@ -30,16 +30,16 @@ function element(tag: string, value: string): { vr: string; Value?: string[] } {
 }
 
 class DigestSink implements StoreSink {
-  private readonly hash = createHash('sha256');
+  private readonly hash = datasetHash();
 
-  constructor(private readonly done: (sha256: string) => void) {}
+  constructor(private readonly done: (wireDigest: string) => void) {}
 
   write(chunk: Buffer): void {
     this.hash.update(chunk);
   }
 
   end(): Promise<{ status: number }> {
-    this.done(this.hash.digest('hex'));
+    this.done(this.hash.digest().toString('hex'));
     return Promise.resolve({ status: 0 });
   }
 

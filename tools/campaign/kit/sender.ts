@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type ClientAssociation } from '@archipelago/dimse';
 import type { GeneratedInstance, Random } from '@archipelago/testing';
-import { sha256, type Exam } from './exams';
+import { datasetDigest } from '@archipelago/pack';
+import type { Exam } from './exams';
 import type { Ledger, Sent } from './ledger';
 
 export interface DicomTarget {
@@ -47,7 +48,7 @@ export class Sender {
 
   async untilAcknowledged(instance: GeneratedInstance): Promise<void> {
     const dataset = instance.dataset();
-    const digest = sha256(dataset);
+    const digest = datasetDigest(dataset);
     while (!this.stopped) {
       if ((await this.once(instance, dataset, digest)) === 'acknowledged') return;
       await pause(50 + this.options.random.float() * (this.options.retryMs ?? 400));
@@ -58,7 +59,7 @@ export class Sender {
   async once(
     instance: GeneratedInstance,
     dataset = instance.dataset(),
-    digest = sha256(dataset),
+    digest = datasetDigest(dataset),
   ): Promise<'acknowledged' | 'refused' | 'interrupted'> {
     const { ledger } = this.options;
     let entry: Sent | undefined;
@@ -67,7 +68,13 @@ export class Sender {
       const context = association.contexts.find((each) => each.abstractSyntax === instance.sopClassUid);
       if (!context) throw new Error('the SOP class was not accepted');
       const { sopInstanceUid, sopClassUid, studyInstanceUid } = instance;
-      entry = ledger.trying({ sopInstanceUid, sopClassUid, studyInstanceUid, sha256: digest, bytes: dataset.length });
+      entry = ledger.trying({
+        sopInstanceUid,
+        sopClassUid,
+        studyInstanceUid,
+        wireDigest: digest,
+        bytes: dataset.length,
+      });
       const body = [dataset];
       const { status } = await association.store({ contextId: context.id, sopClassUid, sopInstanceUid, body });
       if (status === 0 || (status & 0xf000) === 0xb000) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { datasetDigest } from '@archipelago/pack';
 import type { Centre } from './centre';
 import { spoolFiles } from './centre';
 import type { Checks } from './checks';
@@ -22,7 +22,8 @@ export async function checkRetrieval(centre: Centre, ledger: Ledger, checks: Che
       seen.add(uid);
       const contents = wanted.get(uid);
       if (!contents) strange.push(uid);
-      else if (!digests.every((digest) => contents.some(({ sha256 }) => sha256 === digest))) different.push(uid);
+      else if (!digests.every((digest) => contents.some(({ wireDigest }) => wireDigest === digest)))
+        different.push(uid);
       if (digests.length > 1) twice.push(uid);
     }
   });
@@ -57,12 +58,12 @@ export async function checkStored(centre: Centre, ledger: Ledger, checks: Checks
     const bytes = await centre.store.readRange(key, 0, last).catch(() => Buffer.alloc(0));
     for (const row of entries) {
       const dataset = bytes.subarray(Number(row.offset), Number(row.offset) + Number(row.length));
-      if (createHash('sha256').update(dataset).digest('hex') === row.wire) whole.add(`${row.uid} ${row.wire}`);
+      if (datasetDigest(dataset) === row.wire) whole.add(`${row.uid} ${row.wire}`);
       else damaged.push(`${key} ${row.uid}`);
     }
   }
   checks.none('entries of stored packs that are not whole', damaged);
-  const missing = ledger.acknowledged().filter((each) => !whole.has(`${each.sopInstanceUid} ${each.sha256}`));
+  const missing = ledger.acknowledged().filter((each) => !whole.has(`${each.sopInstanceUid} ${each.wireDigest}`));
   checks.none(
     'acknowledged contents without a stored copy',
     missing.map((each) => each.sopInstanceUid),
@@ -88,7 +89,7 @@ export async function checkCatalog(
   const contents = await centre.rows<{ uid: string; wire: string }>(
     "SELECT sop_instance_uid AS uid, encode(wire_digest, 'hex') AS wire FROM instance",
   );
-  const sent = new Set(ledger.all().map((each) => `${each.sopInstanceUid} ${each.sha256}`));
+  const sent = new Set(ledger.all().map((each) => `${each.sopInstanceUid} ${each.wireDigest}`));
   const unknown = contents.filter(({ uid, wire }) => !sent.has(`${uid} ${wire}`));
   checks.none('rows of contents that nobody sent', unknown);
   if (expected.contents !== undefined) checks.equal('contents kept', contents.length, expected.contents);

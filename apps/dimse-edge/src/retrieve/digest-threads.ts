@@ -1,5 +1,5 @@
 /**
- * SHA-256 of ranges of shared memory, on threads of our own. On the event loop it would hold up every other association;
+ * Wire digests of ranges of shared memory, on threads of our own. On the event loop it would hold up every other association;
  * WebCrypto, which has threads, copies the bytes first, into memory that the garbage collector must see to.
  */
 import { availableParallelism } from 'node:os';

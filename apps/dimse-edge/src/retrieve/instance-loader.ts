@@ -2,8 +2,8 @@
  * Brings the datasets of located instances to memory, run by run, ahead of the sender. What is held has been compared
  * with the digest of what was received; a copy that cannot be read or differs gives way to the next one.
  */
-import { createHash } from 'node:crypto';
 import type { CopyV1, LocatedInstanceV1 } from '@archipelago/contracts';
+import { datasetDigest } from '@archipelago/pack';
 import type { ByteSource, PackBytes } from './pack-bytes';
 import type { DigestThreads } from './digest-threads';
 import { planRuns, type ReadRun, RUN_LIMITS, type RunLimits, type SingleRead } from './read-runs';
@@ -121,7 +121,7 @@ export class InstanceLoader {
     const elsewhere = this.options.digests?.digest(slab.memory, ranges);
     // A thread that ended is no reason to fail what can be read.
     const digests = await elsewhere?.catch(() => undefined);
-    return digests ?? ranges.map(([from, to]) => sha256(slab.bytes.subarray(from, to)));
+    return digests ?? ranges.map(([from, to]) => datasetDigest(slab.bytes.subarray(from, to)));
   }
 
   private releaseAfter(slab: Slab, users: number): () => void {
@@ -182,8 +182,4 @@ export class InstanceLoader {
 
 function wireDigestOf(instance: LocatedInstanceV1, copy: CopyV1): string {
   return copy.wireDigest ?? instance.wireDigest;
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

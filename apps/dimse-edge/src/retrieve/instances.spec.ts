@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import type { LocatedInstanceV1, LocateReplyV1 } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import type { AcceptedContext, ClientAssociation, RetrieveResponse, StoreOperation } from '@archipelago/dimse';
+import { datasetDigest } from '@archipelago/pack';
 import { FsObjectStore, type ObjectStore } from '@archipelago/platform-storage';
 import { Delivery } from './delivery';
 import { DigestThreads } from './digest-threads';
@@ -55,7 +56,7 @@ async function pack(sizes: number[]): Promise<TestPack> {
     return {
       sopInstanceUid: `1.2.${i + 1}`,
       sopClassUid: CT,
-      wireDigest: createHash('sha256').update(dataset).digest('hex'),
+      wireDigest: datasetDigest(dataset),
       copies: [
         { packId, store: 'fs', key, edgeId: randomUUID(), datasetOffset, datasetLength: size, transferSyntaxUid: ELE },
       ],

@@ -1,8 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { datasetDigest } from '@archipelago/pack';
 import { DigestThreads } from './digest-threads';
 import { Slabs } from './slabs';
-
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('slabs', () => {
   it('are used again when given back, by size, and only so many are kept', () => {
@@ -39,7 +38,7 @@ describe('digest threads', () => {
       [299_999, 300_000],
       [50, 250_000],
     ];
-    const wanted = ranges.map(([start, end]) => sha256(slab.bytes.subarray(start, end)));
+    const wanted = ranges.map(([start, end]) => datasetDigest(slab.bytes.subarray(start, end)));
     const all = await Promise.all(Array.from({ length: 9 }, () => threads.digest(slab.memory, ranges)));
     for (const digests of all) expect(digests).toEqual(wanted);
     await threads.close();
@@ -59,7 +58,7 @@ describe('digest threads', () => {
     const threads = new DigestThreads(1);
     const slab = new Slabs([]).take(1000);
     await expect(threads.digest(slab.memory, [[0, 1001]])).rejects.toThrow();
-    expect(await threads.digest(slab.memory, [[0, 1000]])).toEqual([sha256(slab.bytes)]);
+    expect(await threads.digest(slab.memory, [[0, 1000]])).toEqual([datasetDigest(slab.bytes)]);
     await threads.close();
   });
 });

@@ -29,7 +29,7 @@ export const CopyV1Schema = z.object({
   datasetOffset: z.number().int().nonnegative(),
   datasetLength: z.number().int().nonnegative(),
   transferSyntaxUid: z.string(),
-  /** SHA-256 hex of these bytes; the instance's when left out. Another encoding of the same object has another one. */
+  /** BLAKE3-256 hex of these bytes; the instance's when left out. Another encoding of the same object has another one. */
   wireDigest: z.string().optional(),
   /** The store has lost the pack: only the edge's own segment can still have it. */
   missing: z.boolean().optional(),
