@@ -1,8 +1,9 @@
 /** Runs the in-process targets in a child: a crash, an endless loop or too much memory fails one case, with its seed. */
 import { fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cpuTime, total } from '../bench/process-usage';
 import type { ChildReport } from './fuzz-child';
 
 export interface InProcessResult {
@@ -14,8 +15,11 @@ export interface InProcessResult {
 }
 
 export const MEMORY_BYTES = 512 * 1024 * 1024;
-/** Without a word for so long: hangs. Cases that take over 2 s and end are reported by the child itself. */
-const SILENT_MS = 20_000;
+/** So much processor time without a word (500 cases take less than 2 s of it): hangs. Slow cases that end are reported by the child. */
+const BUSY_MS = 20_000;
+/** A child that waits for ever uses none; one that the machine has no time for goes on within this. */
+const SILENT_MS = 300_000;
+const LOOK_MS = 5_000;
 const MOST_FAILURES = 20;
 
 export async function fuzzInProcess(
@@ -54,20 +58,20 @@ function oneChild(
   return new Promise((resolve) => {
     let finished = false;
     let hung = false;
-    let timer: NodeJS.Timeout | undefined;
     let lastNote = Date.now();
     const before = result.done;
-    const alive = (ms: number): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        hung = true;
-        child.kill('SIGKILL');
-      }, ms);
+    let last = { at: Date.now(), busy: 0 };
+    const alive = (): void => {
+      last = { at: Date.now(), busy: busyMs(child.pid) };
     };
-    alive(120_000);
+    const timer = setInterval(() => {
+      if (busyMs(child.pid) - last.busy < BUSY_MS && Date.now() - last.at < SILENT_MS) return;
+      hung = true;
+      child.kill('SIGKILL');
+    }, LOOK_MS);
     const fail = (text: string): void => void result.failures.push(text);
     child.on('message', (message: ChildReport) => {
-      alive(SILENT_MS);
+      alive();
       if (message.kind === 'failed') fail(`${message.target} seed ${message.seed}: ${message.error}`);
       if (message.kind === 'slow') fail(`${message.target} seed ${message.seed}: ${Math.round(message.ms)} ms`);
       if (message.kind === 'progress') {
@@ -87,13 +91,22 @@ function oneChild(
         result.perTarget[name] = (result.perTarget[name] ?? 0) + n;
     });
     child.once('exit', (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       if (finished) return resolve(undefined);
-      const where = readFileSync(caseFile, 'utf8').trim();
+      const where = existsSync(caseFile) ? readFileSync(caseFile, 'utf8').trim() : `no case ${first}`;
       fail(`${where}: ${hung ? 'hangs' : `the process ended (${signal ?? code})`}`);
       resolve(Number(where.split(' ')[1] ?? first));
     });
   });
+}
+
+/** Processor time of a process so far; 0 when it is gone. */
+function busyMs(pid: number | undefined): number {
+  try {
+    return pid === undefined ? 0 : total(cpuTime(pid));
+  } catch {
+    return 0;
+  }
 }
 
 export const mib = (bytes: number): number => Math.round(bytes / 1024 / 1024);
