@@ -1,5 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { decideDifference, listDifferences, rebuildPresentation, type DecideInput } from '@archipelago/catalog-store';
+import {
+  applyRules,
+  decideDifference,
+  listDifferences,
+  rebuildPresentation,
+  type DecideInput,
+} from '@archipelago/catalog-store';
 import {
   StudyUpdated,
   type DifferenceDecide,
@@ -42,7 +48,10 @@ export class DecisionsService {
   /** ONE transaction: the decision, its effect on what is shown, and the events of it. */
   async decide(input: DecideInput): Promise<Reply<typeof DifferenceDecide>> {
     const decided = await this.database.withTransaction(async (client) => {
+      await this.rules.refresh(client);
       const { difference, studies } = await decideDifference(client, input);
+      // what was kept beside an answer is looked at by rules when it becomes the answer
+      await applyRules(client, { patients: [], studies: studies.map(({ id }) => id) }, this.rules);
       const told = studies.map(({ id, revision }) => ({ studyId: id, revision }));
       await writeOutbox(
         client,
