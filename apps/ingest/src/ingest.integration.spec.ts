@@ -329,7 +329,7 @@ describe('ingest with a real NATS, PostgreSQL and object store', () => {
 
   it('qualifies what an archive says with the issuer that the registry has by then', async () => {
     const uid = '1.2.826.0.1.81';
-    await database.query('CREATE TABLE archive (name text PRIMARY KEY, position int, issuer text)');
+    await database.query('CREATE TABLE archive (name text PRIMARY KEY, position int, issuer text, site text)');
     await database.query("INSERT INTO archive VALUES ('north', 0, 'NORTH')");
     await announce(await upload(await answerPack(uid, 'Thorax', '2026-11-23T10:00:00.000Z')));
     const { rows } = await database.query('SELECT patient_id, issuer FROM study WHERE study_instance_uid = $1', [uid]);

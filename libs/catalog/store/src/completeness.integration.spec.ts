@@ -118,7 +118,7 @@ describe('what an answer may miss', () => {
     expect(await readArchives(runner, ['north'])).toEqual([
       { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
     ]);
-    await db.rows('CREATE TABLE archive (name text PRIMARY KEY, position int, issuer text)');
+    await db.rows('CREATE TABLE archive (name text PRIMARY KEY, position int, issuer text, site text)');
     await db.rows("INSERT INTO archive VALUES ('gone', 0, NULL), ('south', 1, 'SOUTH'), ('east', 2, NULL)");
     await db.rows(
       'CREATE TABLE archive_status (name text PRIMARY KEY, site text, state text, depth text, reachable boolean, as_of timestamptz, complete_to text)',
@@ -134,9 +134,9 @@ describe('what an answer may miss', () => {
       { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
     ]);
     expect(await db.withClient((client) => archiveRegistry(client))).toEqual([
-      { name: 'gone', issuer: null },
-      { name: 'south', issuer: 'SOUTH' },
-      { name: 'east', issuer: null },
+      { name: 'gone', issuer: null, site: null },
+      { name: 'south', issuer: 'SOUTH', site: null },
+      { name: 'east', issuer: null, site: null },
     ]);
     await db.rows('DROP TABLE archive_status, archive');
     expect(await db.withClient((client) => archiveRegistry(client))).toEqual([]);
