@@ -83,13 +83,19 @@ export async function startProxy(options: ProxyOptions): Promise<TestProxy> {
 }
 
 function reset(pair: [Socket, Socket]): void {
-  for (const socket of pair) socket.resetAndDestroy();
+  pair.forEach(resetSocket);
+}
+
+/** RST; FIN where the end is already under way: Node 20 loses such a socket's handle at a reset, and then never exits. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function accept(client: Socket, options: ProxyOptions, state: State): void {
   state.accepted++;
   client.on('error', () => undefined);
-  if (state.mode === 'refuse') return void client.resetAndDestroy();
+  if (state.mode === 'refuse') return void resetSocket(client);
   const server = createConnection({
     port: options.port,
     host: options.host ?? '127.0.0.1',
@@ -98,8 +104,8 @@ function accept(client: Socket, options: ProxyOptions, state: State): void {
   });
   const pair: [Socket, Socket] = [client, server];
   state.pairs.add(pair);
-  server.on('error', () => client.resetAndDestroy());
-  client.on('error', () => server.resetAndDestroy());
+  server.on('error', () => resetSocket(client));
+  client.on('error', () => resetSocket(server));
   const closed = (): void => {
     if (client.destroyed && server.destroyed) state.pairs.delete(pair);
   };

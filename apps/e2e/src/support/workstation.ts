@@ -20,6 +20,8 @@ export interface Retrieved {
   last: RetrieveResponse;
   /** SHA-256 of each dataset by SOPInstanceUID. */
   datasets: Map<string, string>;
+  /** Objects received, those received twice included. */
+  received: number;
   firstMs: number;
   ms: number;
 }
@@ -49,8 +51,15 @@ export class Workstation {
     return found;
   }
 
-  async getStudy(studyInstanceUid: string, sopClasses: readonly string[], stopAfter?: number): Promise<Retrieved> {
+  /** `onInstance` is told after each object how many have come. */
+  async getStudy(
+    studyInstanceUid: string,
+    sopClasses: readonly string[],
+    stopAfter?: number,
+    onInstance?: (received: number) => void,
+  ): Promise<Retrieved> {
     const datasets = new Map<string, string>();
+    let received = 0;
     const started = performance.now();
     let firstMs = Number.NaN;
     const abort = new AbortController();
@@ -68,6 +77,8 @@ export class Workstation {
             end: () => {
               if (datasets.size === 0) firstMs = performance.now() - started;
               datasets.set(request.sopInstanceUid, hash.digest('hex'));
+              received++;
+              onInstance?.(received);
               if (datasets.size === stopAfter) abort.abort();
               return Promise.resolve({ status: 0 });
             },
@@ -83,7 +94,7 @@ export class Workstation {
     let last: RetrieveResponse | undefined;
     for await (const response of association.get(GET, identifier, abort.signal)) last = response;
     await association.release();
-    return { last: last!, datasets, firstMs, ms: performance.now() - started };
+    return { last: last!, datasets, received, firstMs, ms: performance.now() - started };
   }
 
   private associate(contexts: { abstractSyntax: string; transferSyntaxes: string[] }[], more = {}) {
@@ -104,4 +115,9 @@ export function valueOf(match: DicomJson, tag: string): string {
   return typeof value === 'object' && value !== null
     ? String((value as { Alphabetic?: string }).Alphabetic ?? '')
     : String(value ?? '');
+}
+
+/** FailedSOPInstanceUIDList (0008,0058) of a final response. */
+export function failedUids({ identifier }: RetrieveResponse): string[] {
+  return identifier ? parseDataset(identifier, ELE).strings('FailedSOPInstanceUIDList') : [];
 }

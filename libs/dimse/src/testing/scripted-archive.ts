@@ -28,7 +28,7 @@ export interface ArchiveBehaviour {
   capStatus?: number;
   /** Milliseconds before each answer. */
   delayMs?: number;
-  /** Takes associations and requests, and never answers. */
+  /** Takes associations and queries or retrievals, and never answers. */
   hang?: boolean;
   /** Rejects every association. */
   refuse?: boolean;
@@ -43,6 +43,8 @@ export interface ArchiveBehaviour {
   relational?: boolean;
   get?: boolean;
   getWithoutBulk?: boolean;
+  /** Last word on each object that C-GET sends: what is sent instead, one after the other. */
+  object?: (object: DicomJson) => DicomJson[];
   /** Last word on each answer; undefined leaves it out, several are sent one after the other. */
   answer?: (answer: DicomJson, level: string, n: number) => DicomJson | DicomJson[] | undefined;
 }
@@ -137,7 +139,7 @@ export class ScriptedArchive {
 
   private async *find(request: QueryRequest): AsyncGenerator<FindResponse> {
     const { behaviour } = this;
-    if (behaviour.hang) await new Promise((resolve) => request.signal.addEventListener('abort', resolve));
+    await this.hangs(request);
     const identifier = parseDataset(request.identifier, request.context.transferSyntax);
     const level = identifier.string('QueryRetrieveLevel') ?? 'STUDY';
     this.queries[level] = (this.queries[level] ?? 0) + 1;
@@ -167,6 +169,10 @@ export class ScriptedArchive {
     yield { status: 0 };
   }
 
+  private async hangs({ signal }: QueryRequest): Promise<void> {
+    if (this.behaviour.hang) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
+
   private *matching(query: Dataset, level: string): Generator<Found> {
     const studyUids = new Set(query.strings('StudyInstanceUID'));
     const seriesUids = new Set(query.strings('SeriesInstanceUID'));
@@ -193,6 +199,7 @@ export class ScriptedArchive {
   }
 
   private async *get(request: GetRequest): AsyncGenerator<RetrieveResponse> {
+    await this.hangs(request);
     const identifier = parseDataset(request.identifier, request.context.transferSyntax);
     const found = [...this.matching(identifier, 'IMAGE')];
     const counts = { remaining: found.length, completed: 0, failed: 0, warning: 0 };
@@ -204,18 +211,22 @@ export class ScriptedArchive {
         counts.failed++;
         continue;
       }
-      const body = writeDataset(objectOf(study, series!, image!, bulk), context.transferSyntax);
-      const { status } = await request.store({
-        contextId: context.id,
-        sopClassUid: image!.sopClass,
-        sopInstanceUid: image!.uid,
-        body: [body],
-        length: body.length,
-      });
-      this.sent.objects++;
-      this.sent.bytes += body.length;
-      if (status === 0) counts.completed++;
-      else counts.failed++;
+      const object = objectOf(study, series!, image!, bulk);
+      let failed = false;
+      for (const each of this.behaviour.object?.(object) ?? [object]) {
+        const body = writeDataset(each, context.transferSyntax);
+        const { status } = await request.store({
+          contextId: context.id,
+          sopClassUid: image!.sopClass,
+          sopInstanceUid: String(each['00080018']?.Value?.[0] ?? image!.uid),
+          body: [body],
+          length: body.length,
+        });
+        this.sent.objects++;
+        this.sent.bytes += body.length;
+        if (status !== 0) failed = true;
+      }
+      counts[failed ? 'failed' : 'completed']++;
       if (request.signal.aborted) return void (yield { status: 0xfe00, counts });
     }
     yield { status: counts.failed > 0 ? 0xb000 : 0, counts };
