@@ -132,6 +132,14 @@ describe('rules on where data came from', () => {
     await expect(runCli(system, 'rules', 'apply', file)).rejects.toThrow(
       /wrong.yaml:4:24: error: rule a: no archive nord/,
     );
+    // nobody is to rely on a denial that does not act
+    writeFileSync(
+      file,
+      'version: 1\nrules:\n  - id: d\n    scope: { user: [guest] }\n    actions: [deny: { reason: X }]\n',
+    );
+    await expect(runCli(system, 'rules', 'apply', file)).rejects.toThrow(
+      /wrong.yaml:3:5: error: rule d: deny of phase outbound: nothing carries it out yet/,
+    );
     await expect(runCli(system, 'rules', 'show')).rejects.toThrow(/no such rule set/);
   });
 

@@ -99,7 +99,8 @@ export type ProblemCode =
   | 'matches-everything'
   | 'matches-nothing'
   | 'loop'
-  | 'not-idempotent';
+  | 'not-idempotent'
+  | 'not-acting';
 
 export interface Problem {
   severity: 'error' | 'warning';

@@ -122,6 +122,33 @@ rules:
     expect(problems.find(({ line }) => line === 17)).toMatchObject({ expressionOffset: 5, path: 'rules[1].when' });
   });
 
+  it('a rule of a phase that nobody carries out is no rule to rely on', () => {
+    const text = `version: 1
+rules:
+  - id: named
+    scope: { archive: [north] }
+    actions: [{ set: { StudyDescription: x } }]
+  - id: secret
+    scope: { user: [guest] }
+    actions: [{ deny: { reason: staff } }]
+  - id: later
+    enabled: false
+    scope: { user: [guest] }
+    actions: [{ hide: [PatientName] }]
+  - id: asked
+    scope: { workstation: [WS] }
+    actions: [{ set: { StudyDescription: x } }]
+`;
+    const refused = parseRules(text, { acting: { phases: ['material'], severity: 'error' } });
+    expect(refused.ruleSet).toBeNull();
+    expect(brief(refused.problems)).toEqual(['error not-acting 6:5 secret', 'error not-acting 13:5 asked']);
+    const tried = parseRules(text, { acting: { phases: ['material'], severity: 'warning' } });
+    expect(tried.ruleSet?.rules).toHaveLength(4);
+    expect(brief(tried.problems)).toEqual(['warning not-acting 6:5 secret', 'warning not-acting 13:5 asked']);
+    expect(parseRules(text, { acting: { phases: ['material', 'outbound'], severity: 'error' } }).problems).toEqual([]);
+    expect(parseRules(text).problems).toEqual([]);
+  });
+
   it('finds the place inside an expression however it is written', () => {
     const forms = [
       'when: tags.Modality == "CT" || tags.Nonsense == "x"',

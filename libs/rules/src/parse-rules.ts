@@ -5,6 +5,7 @@ import {
   LIMITS,
   SCOPE_PARTS,
   type Action,
+  type Phase,
   type Problem,
   type Rule,
   type RuleSet,
@@ -21,6 +22,11 @@ export interface ParseOptions {
   known?: KnownNames;
   /** Why rules on where data came from cannot look at an element, or write it; undefined: they can. */
   material?: (keyword: string, written: boolean) => string | undefined;
+  /**
+   * Phases that whoever reads the set carries out. An enabled rule of another phase is a problem: in force it would do
+   * nothing, and its author would rely on it.
+   */
+  acting?: { phases: readonly Phase[]; severity: 'error' | 'warning' };
 }
 
 export interface ParseResult {
@@ -112,7 +118,7 @@ function readRule(
   source: Source,
   place: Place,
   tables: Readonly<Record<string, Table>>,
-  { known = {}, material }: ParseOptions,
+  { known = {}, material, acting }: ParseOptions,
 ): ReadRule | null {
   const fields = source.fields(place, FIELDS, 'a rule');
   if (!fields) return null;
@@ -157,6 +163,11 @@ function readRule(
     phase,
     actions,
   };
+  if (acting && rule.enabled && actions.length > 0 && !acting.phases.includes(phase)) {
+    const message = `${[...new Set(actions.map(({ kind }) => kind))].join(', ')} of phase ${phase}: nothing carries it out yet; leave it out, or enabled: false`;
+    if (acting.severity === 'error') source.error('not-acting', message, place);
+    else source.warn('not-acting', message, place);
+  }
   if (phase === 'material' && material) {
     const refuse = (keyword: string, written: boolean, where: Place): void => {
       const why = material(keyword, written);

@@ -84,10 +84,10 @@ export class RulesService implements OnApplicationBootstrap {
     }
   }
 
-  private async read(source: string): Promise<ReadRules> {
+  private async read(source: string, trial = false): Promise<ReadRules> {
     await this.database.withTransaction((client) => this.rules.refresh(client));
     const archives = [...new Set([...this.rules.archives, this.rules.site])];
-    return readRules(source, this.rules.attributes, archives);
+    return readRules(source, this.rules.attributes, archives, trial);
   }
 
   /** Refused with an error; without effect when it is the one in force, or the file's as it was. */
@@ -132,7 +132,7 @@ export class RulesService implements OnApplicationBootstrap {
   }
 
   private async dryRun({ source, studies: most, examples }: Of<'dry-run'>): Promise<RulesReplyV1> {
-    const { compiled, problems } = await this.read(source);
+    const { compiled, problems } = await this.read(source, true);
     if (!compiled) return { problems };
     let studies = 0;
     const samples = newestSamples((use) => this.database.withClient(use), most, {
