@@ -206,6 +206,59 @@ test('100 planted changes are all found by a full audit', async () => {
   expect(lostImages.some((uid) => images.has(uid)) || lostSeries.some((s) => images.has(s.images[0]!.uid))).toBe(false);
 });
 
+test('studies that a command names are read at once, where the windows do not look', async () => {
+  const archive = archives[0] as ScriptedArchive;
+  const [late] = scriptedContent({
+    studies: 1,
+    seed: 'asked',
+    root: '1.2.826.0.1.3680043.10.999.779',
+    until: '2015-01-01T00:00:00Z',
+  });
+  archive.studies.push(late!);
+  // other images, as many as before: no answer above the images tells of it
+  const changed = archive.studies.find((s) => s.date !== '' && s.date < '20260801' && s.series[0]!.images.length > 0)!;
+  const other = `${changed.uid}.7.7`;
+  const replaced = changed.series[0]!.images.splice(-1, 1, { ...changed.series[0]!.images.at(-1)!, uid: other })[0]!;
+  const asked = new Map(archive.answered);
+  await command({ action: 'harvest', name: 'north', again: false });
+  await eventually(
+    'looked at what is new',
+    async () => {
+      const { rows } = await database.query(
+        `SELECT FROM archive_status a WHERE name = 'north' AND NOT wanted ? 'harvest' AND NOT EXISTS (SELECT FROM harvest_run r
+          WHERE r.archive = a.name AND r.finished_at IS NULL)`,
+      );
+      return rows.length === 1;
+    },
+    30_000,
+  );
+  const before = await known('north');
+  expect([before.studies.has(late!.uid), before.images.has(other)]).toEqual([false, false]);
+  const missing = '1.2.826.0.1.3680043.10.999.780';
+  await command({ action: 'harvest', name: 'north', again: false, studies: [late!.uid, changed.uid] });
+  await command({ action: 'harvest', name: 'north', again: false, studies: [missing, late!.uid] });
+  await eventually(
+    'both are known',
+    async () => {
+      const { images } = await known('north');
+      return images.has(other) && late!.series.at(-1)!.images.every((image) => images.has(image.uid));
+    },
+    30_000,
+  );
+  await complete('north');
+  const after = await known('north');
+  expect([after.images.has(replaced.uid), after.studies.has(missing)]).toEqual([false, false]);
+  const { rows } = await database.query(`SELECT FROM harvest_study WHERE archive = 'north' AND asked`);
+  expect(rows).toEqual([]);
+  // nothing else was read for it below the windows of what is new
+  const old = archive.studies.filter((s) => s.date !== '' && s.date < '20260801' && s !== changed && s !== late);
+  expect(old.length).toBeGreaterThan(50);
+  for (const study of old) expect(archive.answered.get(study.uid)).toBe(asked.get(study.uid));
+  await expect(
+    command({ action: 'harvest', name: 'north', again: false, studies: ['1.2*'] } as ArchiveCommandV1),
+  ).rejects.toMatchObject({ code: 'message-invalid' });
+});
+
 test('an archive that gives 137 answers and no more is read whole, one that gives 50 too', async () => {
   const studies = scriptedContent({ studies: 900, seed: 'capped', days: 400 });
   // a busy day, and many at one second of another

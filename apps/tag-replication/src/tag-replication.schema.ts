@@ -137,7 +137,28 @@ const STATEMENTS = [
   `COMMENT ON COLUMN harvest_series.images IS '[[sop instance uid, digest], ...]'`,
 ];
 
+/** Studies that a command named are read before all others. */
+export class AskedStudies1764190000000 implements MigrationInterface {
+  name = 'AskedStudies1764190000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE harvest_step ADD COLUMN asked boolean NOT NULL DEFAULT false');
+    await runner.query('ALTER TABLE harvest_study ADD COLUMN asked boolean NOT NULL DEFAULT false');
+    await runner.query('CREATE INDEX harvest_study_asked ON harvest_study (archive, level) WHERE asked');
+    await runner.query(
+      `COMMENT ON COLUMN harvest_study.asked IS 'a command named it, and it is not read to the end yet'`,
+    );
+    await runner.query(
+      `COMMENT ON COLUMN archive_status.wanted IS 'commands that wait: harvest, again, audit, studies'`,
+    );
+  }
+
+  async down(): Promise<void> {
+    throw new Error('migrations are forward-only');
+  }
+}
+
 export const TAG_REPLICATION_SCHEMA: SchemaPart = {
   name: 'tag-replication',
-  migrations: [TagReplicationTables1764100000000],
+  migrations: [TagReplicationTables1764100000000, AskedStudies1764190000000],
 };

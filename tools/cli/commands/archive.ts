@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
 import {
   ArchiveCommand,
   type ArchiveCommandV1,
@@ -96,7 +96,7 @@ function described(status: ArchiveStatusV1): string[] {
 
 function nameOf(
   args: string[],
-  more: Record<string, { type: 'boolean'; default: boolean }> = {},
+  more: NonNullable<ParseArgsConfig['options']> = {},
 ): { name: string; json: boolean; values: Record<string, unknown> } {
   const { values, positionals } = parseArgs({
     args,
@@ -155,9 +155,15 @@ async function probe(args: string[], out: Output): Promise<number> {
 }
 
 async function harvest(args: string[], out: Output): Promise<number> {
-  const { name, json, values } = nameOf(args, { again: { type: 'boolean', default: false } });
+  const { name, json, values } = nameOf(args, {
+    again: { type: 'boolean', default: false },
+    study: { type: 'string', multiple: true },
+  });
   const again = values['again'] === true;
-  await send({ action: 'harvest', name, again }, json, again ? 'is read anew' : 'is looked at now', out);
+  const studies = values['study'] as string[] | undefined;
+  if (again && studies) throw new UsageError('--again reads everything anew: name no study');
+  const what = studies ? 'is asked for these studies now' : again ? 'is read anew' : 'is looked at now';
+  await send({ action: 'harvest', name, again, ...(studies ? { studies } : {}) }, json, what, out);
   return 0;
 }
 
@@ -240,8 +246,8 @@ export const archive: GroupCommand = {
     },
     {
       name: 'harvest',
-      summary: 'look for what is new now; --again reads everything anew',
-      help: 'NAME [--again] [--json]',
+      summary: 'look for what is new now; --again reads everything anew, --study only that study, before all else',
+      help: 'NAME [--again | --study UID ...] [--json]',
       run: harvest,
     },
     {

@@ -26,12 +26,12 @@ export class ApplyService {
     // what the edge left unwritten because it was known is not in this step's packs
     const written = items.map((item) => known.get(item.uid) !== item.digest);
     await client.query(
-      `INSERT INTO harvest_study (archive, study_uid, study_date, digest, instances, seen_at, step)
-       SELECT $1, n.uid, n.date, n.digest, n.instances, $7, CASE WHEN n.written THEN $8::bigint END
+      `INSERT INTO harvest_study (archive, study_uid, study_date, digest, instances, seen_at, step, asked)
+       SELECT $1, n.uid, n.date, n.digest, n.instances, $7, CASE WHEN n.written THEN $8::bigint END, $9
          FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::boolean[]) AS n (uid, date, digest, instances, written)
        ON CONFLICT (archive, study_uid) DO UPDATE SET
          study_date = excluded.study_date, digest = excluded.digest, instances = excluded.instances,
-         seen_at = excluded.seen_at, step = coalesce(excluded.step, harvest_study.step),
+         seen_at = excluded.seen_at, asked = excluded.asked OR harvest_study.asked, step = coalesce(excluded.step, harvest_study.step),
          level = CASE WHEN harvest_study.digest = excluded.digest THEN harvest_study.level ELSE 1 END,
          failures = CASE WHEN harvest_study.digest = excluded.digest THEN harvest_study.failures ELSE 0 END,
          next_try = CASE WHEN harvest_study.digest = excluded.digest THEN harvest_study.next_try ELSE clock_timestamp() END`,
@@ -44,6 +44,7 @@ export class ApplyService {
         written,
         askedAt,
         step.id,
+        step.asked,
       ],
     );
     return {

@@ -393,6 +393,7 @@ export class ArchiveWorker {
             kind: 'studies',
             scope,
             rewrite: step.rewrite,
+            asked: step.asked,
           });
         await repository.end(client, step, 'split', part.answers);
       });

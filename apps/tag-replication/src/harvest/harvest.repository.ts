@@ -4,7 +4,7 @@ import { assertLease, type HeldLease, outboxEvent, writeOutbox } from '@archipel
 import { Database, type SqlClient } from '@archipelago/platform-storage';
 import type { Changes, RunRow, StatusRow, StepKind, StepRow, StepScope } from './rows';
 
-const STEP_COLUMNS = 'id, archive, run, kind, scope, state, attempts, rewrite, job_id, edge_id';
+const STEP_COLUMNS = 'id, archive, run, kind, scope, state, attempts, rewrite, asked, job_id, edge_id';
 /** UIDs in one command to ingest. */
 const VANISHED_AT_ONCE = 1_000;
 const EXAMPLES = 20;
@@ -65,16 +65,16 @@ export class HarvestRepository {
 
   async addStep(
     client: SqlClient,
-    step: { archive: string; run: string | null; kind: StepKind; scope: StepScope; rewrite?: boolean },
+    step: { archive: string; run: string | null; kind: StepKind; scope: StepScope; rewrite?: boolean; asked?: boolean },
   ): Promise<string> {
     const { rows } = await client.query<{ id: string }>(
-      'INSERT INTO harvest_step (archive, run, kind, scope, rewrite) VALUES ($1, $2, $3, $4, $5) RETURNING id',
-      [step.archive, step.run, step.kind, JSON.stringify(step.scope), step.rewrite ?? false],
+      'INSERT INTO harvest_step (archive, run, kind, scope, rewrite, asked) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id',
+      [step.archive, step.run, step.kind, JSON.stringify(step.scope), step.rewrite ?? false, step.asked ?? false],
     );
     return rows[0]!.id;
   }
 
-  /** Steps that may be done now; what is new goes before what is old, less deep before deeper. */
+  /** Steps that may be done now; what was asked for or is new goes before what is old, less deep before deeper. */
   async openSteps(archive: string, without: readonly string[], limit: number): Promise<StepRow[]> {
     const { rows } = await this.database.query<StepRow>(
       `SELECT ${STEP_COLUMNS.split(', ')
@@ -82,7 +82,7 @@ export class HarvestRepository {
         .join(', ')}
          FROM harvest_step s LEFT JOIN harvest_run r ON r.id = s.run
         WHERE s.archive = $1 AND s.state = 'open' AND s.next_try <= clock_timestamp() AND NOT s.id = ANY ($2::bigint[])
-        ORDER BY r.purpose IS DISTINCT FROM 'incremental',
+        ORDER BY s.asked DESC, r.purpose IS DISTINCT FROM 'incremental',
                  array_position(ARRAY['studies', 'series', 'images', 'full'], s.kind), s.id
         LIMIT $3`,
       [archive, without, limit],

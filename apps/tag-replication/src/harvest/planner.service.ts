@@ -34,6 +34,7 @@ export class PlannerService {
   /** Begins runs that are due. */
   async runs(lease: HeldLease, archive: ArchiveV1, status: StatusRow): Promise<void> {
     const { name } = archive;
+    if (status.wanted.studies) await this.askedFor(lease, name);
     const open = await this.repository.openRuns(name);
     const load = open.find((run) => run.purpose === 'load');
     const loaded = await this.repository.lastRun(name, 'load');
@@ -126,13 +127,34 @@ export class PlannerService {
     });
   }
 
+  /** Studies that a command named: read anew from the study down, whatever was known of them. */
+  private async askedFor(lease: HeldLease, archive: string): Promise<void> {
+    await this.repository.guarded(lease, async (client) => {
+      const { rows } = await client.query<{ uid: string }>(
+        `SELECT DISTINCT uid FROM archive_status, jsonb_array_elements_text(wanted -> 'studies') AS uid WHERE name = $1 ORDER BY uid`,
+        [archive],
+      );
+      await this.unwant(client, archive, 'studies');
+      const uids = rows.map((row) => row.uid);
+      await client.query(
+        `UPDATE harvest_study SET level = 1, digest = '', failures = 0, next_try = clock_timestamp()
+          WHERE archive = $1 AND study_uid = ANY ($2::text[])`,
+        [archive, uids],
+      );
+      for (let at = 0; at < uids.length; at += VERIFY_AT_ONCE) {
+        const scope = { uids: uids.slice(at, at + VERIFY_AT_ONCE) };
+        await this.repository.addStep(client, { archive, run: null, kind: 'studies', scope, asked: true });
+      }
+    });
+  }
+
   private async unwant(client: SqlClient, archive: string, key: string): Promise<void> {
     await client.query('UPDATE archive_status SET wanted = wanted - $2 WHERE name = $1', [archive, key]);
   }
 
   /** Adds steps until `missing` more are there, or nothing is left to plan. Answers with their number. */
   async steps(lease: HeldLease, archive: ArchiveV1, missing: number): Promise<number> {
-    let added = 0;
+    let added = await this.allDeeper(lease, archive, missing, true);
     for (const run of await this.repository.openRuns(archive.name)) {
       while (added < missing) {
         const more = await this.ofRun(lease, archive, run);
@@ -142,10 +164,15 @@ export class PlannerService {
       // studies go before what is below them; an audit is never in the way of a load
       if (run.purpose === 'load' && run.phase !== 'end' && run.phase !== 'verify') return added;
     }
+    return added + (await this.allDeeper(lease, archive, missing - added, false));
+  }
+
+  private async allDeeper(lease: HeldLease, archive: ArchiveV1, missing: number, asked: boolean): Promise<number> {
     const depth = LEVELS[reachableDepth(archive)];
+    let added = 0;
     for (const kind of ['series', 'images', 'full'] as const) {
       while (added < missing && LEVEL_OF[kind] <= depth) {
-        if (!(await this.deeper(lease, archive.name, kind))) break;
+        if (!(await this.deeper(lease, archive.name, kind, asked, LEVEL_OF[kind] === depth))) break;
         added++;
       }
     }
@@ -222,23 +249,34 @@ export class PlannerService {
     run.phase = phase;
   }
 
-  /** The newest studies that wait for this depth, as one step. */
-  private async deeper(lease: HeldLease, archive: string, kind: Exclude<StepKind, 'studies'>): Promise<boolean> {
+  /** The newest studies that wait for this depth, as one step; `asked`: of those that a command named. */
+  private async deeper(
+    lease: HeldLease,
+    archive: string,
+    kind: Exclude<StepKind, 'studies'>,
+    asked: boolean,
+    deepest: boolean,
+  ): Promise<boolean> {
     return this.repository.guarded(lease, async (client) => {
       const { rows } = await client.query<{ uid: string; instances: number | null }>(
         `SELECT study_uid AS uid, instances FROM harvest_study
-          WHERE archive = $1 AND level = $2 AND step IS NULL AND batch IS NULL AND next_try <= clock_timestamp()
+          WHERE archive = $1 AND level = $2 AND step IS NULL AND batch IS NULL AND next_try <= clock_timestamp()${asked ? ' AND asked' : ''}
           ORDER BY study_date DESC NULLS LAST, study_uid LIMIT $3`,
         [archive, LEVEL_OF[kind] - 1, BATCH[kind]],
       );
       const chosen = withinImages(rows, kind);
       if (chosen.length === 0) return false;
-      const id = await this.repository.addStep(client, { archive, run: null, kind, scope: { studies: chosen } });
-      await client.query('UPDATE harvest_study SET batch = $3 WHERE archive = $1 AND study_uid = ANY ($2::text[])', [
+      const id = await this.repository.addStep(client, {
         archive,
-        chosen,
-        id,
-      ]);
+        run: null,
+        kind,
+        scope: { studies: chosen },
+        asked,
+      });
+      await client.query(
+        'UPDATE harvest_study SET batch = $3, asked = asked AND NOT $4 WHERE archive = $1 AND study_uid = ANY ($2::text[])',
+        [archive, chosen, id, deepest],
+      );
       return true;
     });
   }

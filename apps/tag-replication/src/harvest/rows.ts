@@ -28,6 +28,8 @@ export interface StepRow {
   state: 'open' | 'read' | 'done' | 'split' | 'stuck';
   attempts: number;
   rewrite: boolean;
+  /** Somebody named its studies: before all else. */
+  asked: boolean;
   job_id: string | null;
   edge_id: string | null;
 }
@@ -52,7 +54,7 @@ export interface StatusRow {
   proven: number;
   max_seen: number;
   cap_checked_at: Date | null;
-  wanted: { harvest?: boolean; again?: boolean; audit?: 'full' | 'sample' };
+  wanted: { harvest?: boolean; again?: boolean; audit?: 'full' | 'sample'; studies?: string[] };
 }
 
 /** What changed in an archive, found by comparing an answer with what was known. */

@@ -149,6 +149,16 @@ export class RegistryRepository {
     );
   }
 
+  /** In addition to those that wait already. */
+  async wantStudies(client: SqlClient, name: string, uids: readonly string[]): Promise<void> {
+    await client.query(
+      `UPDATE archive_status SET updated_at = clock_timestamp(),
+              wanted = wanted || jsonb_build_object('studies', coalesce(wanted -> 'studies', '[]'::jsonb) || to_jsonb($2::text[]))
+        WHERE name = $1`,
+      [name, uids],
+    );
+  }
+
   async namesOfFile(client: SqlClient): Promise<string[]> {
     const { rows } = await client.query<{ name: string }>(
       `SELECT name FROM archive WHERE origin = 'file' AND state = 'active'`,

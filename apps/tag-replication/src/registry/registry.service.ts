@@ -79,8 +79,11 @@ export class RegistryService implements OnModuleInit {
       if (!row || row.state === 'removed')
         throw new PermanentError('archive-unknown', 'there is no archive of this name');
       const now = archiveOf(row);
-      if (command.action === 'harvest')
-        await this.repository.want(client, name, command.again ? { again: true } : { harvest: true });
+      if (command.action === 'harvest') {
+        const { again, studies } = command;
+        if (studies) await this.repository.wantStudies(client, name, studies);
+        else await this.repository.want(client, name, again ? { again: true } : { harvest: true });
+      }
       if (command.action === 'audit')
         await this.repository.want(client, name, { audit: command.full ? 'full' : 'sample' });
       if (command.action === 'harvest' || command.action === 'audit') {

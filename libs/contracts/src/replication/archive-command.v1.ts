@@ -10,6 +10,10 @@ export const ArchiveSettingsV1Schema = ArchiveV1Schema.omit({
   revision: true,
 });
 const Name = ArchiveV1Schema.shape.name;
+/** Goes to the archive as a key: no wildcards, no list. */
+const Uid = z.string().regex(/^[0-9.]{1,64}$/);
+/** Studies that one command may name. */
+const MOST_STUDIES = 50;
 
 export const ArchiveCommandV1Schema = z.discriminatedUnion('action', [
   z.object({ action: z.literal('add'), name: Name, settings: ArchiveSettingsV1Schema }),
@@ -43,8 +47,13 @@ export const ArchiveCommandV1Schema = z.discriminatedUnion('action', [
   /** Its sources vanish from the catalog; nothing that is held is deleted. */
   z.object({ action: z.literal('remove'), name: Name }),
   z.object({ action: z.literal('probe'), name: Name }),
-  /** Looks for what is new at once; `again` reads everything anew. */
-  z.object({ action: z.literal('harvest'), name: Name, again: z.boolean().default(false) }),
+  /** Looks for what is new at once; `again` reads everything anew; `studies`: these only, anew, before all else. */
+  z.object({
+    action: z.literal('harvest'),
+    name: Name,
+    again: z.boolean().default(false),
+    studies: z.array(Uid).min(1).max(MOST_STUDIES).optional(),
+  }),
   /** Compares with the archive what is known of it: a sample, or all of it. */
   z.object({ action: z.literal('audit'), name: Name, full: z.boolean().default(false) }),
 ]);
