@@ -7,6 +7,7 @@ import {
   type ScoredPair,
   type Thresholds,
 } from './decide';
+import { exchangeNames, namesExchanged } from './exchanged';
 import { Judge } from './judge';
 import { learn, type Learnt } from './learn';
 import { SAME_CLASSES } from './parameters';
@@ -48,7 +49,7 @@ export function linkFiles(
   options: LinkOptions = {},
 ): LinkResult {
   const thresholds = { ...DEFAULT_THRESHOLDS, ...options.thresholds };
-  const corpus = new Corpus([left, right], options);
+  const corpus = new Corpus([left, namesExchanged(left, right) ? exchangeNames(right) : right], options);
   const index = corpus.index(0);
   const learnt = learn({
     cross: corpus.crossPatterns(index, 0, 1),
