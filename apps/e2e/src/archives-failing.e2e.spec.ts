@@ -5,7 +5,8 @@ import { study, type Study } from './support/federation';
 import { startInFront, type InFront } from './support/in-front';
 import { failedUids, type Retrieved } from './support/workstation';
 
-jest.setTimeout(120_000);
+// A circuit that opened again and again stays open for up to a minute.
+jest.setTimeout(240_000);
 
 const IMAGES = 24;
 /** Slow enough that a reader of three images has others still to come. */
