@@ -2,7 +2,7 @@ import type { StoreSink } from './api';
 import { encodeAbort } from './pdu/encode';
 import { COMMAND, decodeCommandSet, NO_DATA_SET, type CommandSet } from './session/command-set';
 import { StatusError } from './session/status-error';
-import { type ScriptedPeer, sampleAssociateRq, sampleCommand, samplePData } from './testing/scripted-peer';
+import { sampleAssociateRq, sampleCommand, samplePData } from './testing/scripted-peer';
 import { type Kit } from './testing/server-kit';
 import { STORE, FIND_RQ, ECHO, ServerScript } from './testing/server-script';
 import { UID } from './uids';
@@ -11,9 +11,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 let kit: Kit;
 const script = new ServerScript();
-const peer = (): Promise<ScriptedPeer> => script.peer();
-const associated = (): Promise<ScriptedPeer> => script.associated();
-const response = (from: ScriptedPeer): ReturnType<ServerScript['response']> => script.response(from);
+const { peer, associated, response } = script;
 afterEach(() => script.end());
 
 describe('C-STORE', () => {

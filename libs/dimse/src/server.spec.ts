@@ -12,9 +12,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 let kit: Kit;
 const script = new ServerScript();
-const peer = (): Promise<ScriptedPeer> => script.peer();
-const associated = (): Promise<ScriptedPeer> => script.associated();
-const response = (from: ScriptedPeer): ReturnType<ServerScript['response']> => script.response(from);
+const { peer, associated, response } = script;
 async function expectAbort(from: ScriptedPeer, source: number, reason: number): Promise<void> {
   const pdu = await from.pdu();
   expect([pdu?.type, pdu?.body[2], pdu?.body[3]]).toEqual([7, source, reason]);

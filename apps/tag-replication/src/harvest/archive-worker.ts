@@ -18,7 +18,8 @@ import type { ApplyService } from './apply.service';
 import { LIMIT, probeCap } from './cap-probe';
 import type { HarvestRepository } from './harvest.repository';
 import type { PlannerService } from './planner.service';
-import type { Changes, StatusRow, StepRow, StudyRow } from './rows';
+import { probeArchive } from './probe-archive';
+import type { Changes, StepRow, StudyRow } from './rows';
 import { maybeCapped, nextDays, splitScope, toDay } from './scope';
 import type { StatusService } from './status.service';
 
@@ -499,17 +500,3 @@ export class ArchiveWorker {
     });
   }
 }
-
-/** Asks the archive what it offers, and writes it down. @throws TransientError when no edge of its site answers */
-export async function probeArchive(
-  edge: EdgeClient,
-  registry: RegistryService,
-  archive: ArchiveV1,
-  signal?: AbortSignal,
-): Promise<ArchiveV1> {
-  const { parts, capabilities } = await edge.run(archive, { kind: 'probe' }, edge.newJob(), { signal });
-  const error = capabilities?.reachable === true ? undefined : (parts[0]?.code ?? parts[0]?.end ?? 'probe-failed');
-  return registry.probed(archive.name, capabilities as NonNullable<ArchiveV1['capabilities']>, error);
-}
-
-export type { StatusRow };

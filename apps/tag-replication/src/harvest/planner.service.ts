@@ -154,7 +154,7 @@ export class PlannerService {
 
   /** Adds steps until `missing` more are there, or nothing is left to plan. Answers with their number. */
   async steps(lease: HeldLease, archive: ArchiveV1, missing: number): Promise<number> {
-    let added = await this.allDeeper(lease, archive, missing, true);
+    let added = (await this.anyAsked(archive.name)) ? await this.allDeeper(lease, archive, missing, true) : 0;
     for (const run of await this.repository.openRuns(archive.name)) {
       while (added < missing) {
         const more = await this.ofRun(lease, archive, run);
@@ -165,6 +165,14 @@ export class PlannerService {
       if (run.purpose === 'load' && run.phase !== 'end' && run.phase !== 'verify') return added;
     }
     return added + (await this.allDeeper(lease, archive, missing - added, false));
+  }
+
+  /** Mostly none: one look instead of a transaction for each depth. */
+  private async anyAsked(archive: string): Promise<boolean> {
+    const { rows } = await this.repository.query('SELECT FROM harvest_study WHERE archive = $1 AND asked LIMIT 1', [
+      archive,
+    ]);
+    return rows.length > 0;
   }
 
   private async allDeeper(lease: HeldLease, archive: ArchiveV1, missing: number, asked: boolean): Promise<number> {

@@ -14,7 +14,7 @@ import {
 import { OnQuery } from '@archipelago/platform-bus';
 import { PermanentError } from '@archipelago/platform-service';
 import { EdgeClient } from '../edge-client';
-import { probeArchive } from '../harvest/archive-worker';
+import { probeArchive } from '../harvest/probe-archive';
 import { StatusService } from '../harvest/status.service';
 import { RegistryService } from './registry.service';
 

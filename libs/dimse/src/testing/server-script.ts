@@ -44,27 +44,28 @@ export class ServerScript {
     return this.current;
   }
 
-  async peer(): Promise<ScriptedPeer> {
+  // Arrows: specs take them apart from the script.
+  readonly peer = async (): Promise<ScriptedPeer> => {
     const made = await ScriptedPeer.open(this.kit.port);
     this.peers.push(made);
     return made;
-  }
+  };
 
   /** @throws when the server does not accept the association */
-  async associated(): Promise<ScriptedPeer> {
+  readonly associated = async (): Promise<ScriptedPeer> => {
     const made = await this.peer();
     made.send(sampleAssociateRq());
     const type = (await made.pdu())?.type;
     if (type !== ASSOCIATE_AC) throw new Error(`not accepted: PDU ${type}`);
     return made;
-  }
+  };
 
   /** The next DIMSE response's command set. @throws when something else comes */
-  async response(from: ScriptedPeer): Promise<CommandSet> {
+  readonly response = async (from: ScriptedPeer): Promise<CommandSet> => {
     const pdu = await from.pdu();
     if (pdu?.type !== P_DATA) throw new Error(`no response: PDU ${pdu?.type}`);
     return decodeCommandSet(pdu.body.subarray(6));
-  }
+  };
 
   /** Closes the peers, then the server. */
   async end(): Promise<void> {
