@@ -14,7 +14,8 @@ import { imageCount, ScriptedArchive, scriptedContent, type ScriptedStudy } from
 import { eventually, startSystem, type TestSystem } from '@archipelago/testing';
 import { Client } from 'pg';
 
-jest.setTimeout(300_000);
+// eight archives are looked at every two seconds beside each test: minutes on a slow machine
+jest.setTimeout(600_000);
 
 let system: TestSystem;
 let nats: NatsConnection;
@@ -358,11 +359,11 @@ test('an archive that suddenly has nothing is not believed, until somebody asks 
   await eventually(
     'they were asked for',
     () => Promise.resolve((archive.queries['STUDY'] ?? 0) >= before + 160),
-    60_000,
+    180_000,
   );
   expect((await known('rebuilt')).studies.size).toBe(80);
   await command({ action: 'audit', name: 'rebuilt', full: true });
-  await eventually('they have vanished', async () => (await known('rebuilt')).studies.size === 0, 60_000);
+  await eventually('they have vanished', async () => (await known('rebuilt')).studies.size === 0, 180_000);
 });
 
 test('removing takes what is known away, and tells ingest', async () => {
