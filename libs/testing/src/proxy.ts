@@ -5,6 +5,8 @@ export type ProxyMode = 'pass' | 'hold' | 'refuse';
 
 export interface ProxyOptions {
   port: number;
+  /** Further servers at the host: connections go to each in turn. */
+  furtherPorts?: readonly number[];
   host?: string;
   /** Added to each chunk in each direction. */
   delayMs?: number;
@@ -96,8 +98,9 @@ function accept(client: Socket, options: ProxyOptions, state: State): void {
   state.accepted++;
   client.on('error', () => undefined);
   if (state.mode === 'refuse') return void resetSocket(client);
+  const ports = [options.port, ...(options.furtherPorts ?? [])];
   const server = createConnection({
-    port: options.port,
+    port: ports[(state.accepted - 1) % ports.length]!,
     host: options.host ?? '127.0.0.1',
     allowHalfOpen: true,
     noDelay: true,

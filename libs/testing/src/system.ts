@@ -17,6 +17,10 @@ export interface TestService extends RunningServer {
 export interface SystemOptions {
   /** Where packs go (default `fs`). `s3` starts a MinIO. */
   store?: 'fs' | 's3';
+  /** Edges of the site (default 1), each with a port and a spool of its own. */
+  edges?: number;
+  /** Replicas of the retrieval broker and cache (default 0: nothing is fetched from archives). */
+  caches?: number;
   /** Replicas of ingest (default 1). */
   ingests?: number;
   /** Replicas of tag-replication (default 0: no archive is harvested). */
@@ -38,6 +42,8 @@ export interface TestSystem {
   /** The DICOM port of the edge; the same over restarts. */
   readonly port: number;
   readonly edge: TestService;
+  /** All of them, with their DICOM ports; the first is `edge`. */
+  readonly edges: readonly { service: TestService; port: number }[];
   readonly ingests: TestService[];
   readonly catalog: TestService;
   readonly replications: TestService[];
@@ -111,8 +117,13 @@ async function assemble(
     ...(minio ? minio.env : { ARCHIPELAGO_OBJECT_STORE: `fs:${objectsDir}` }),
     ...options.env,
   };
-  const service = async (name: string, app: string, wrap?: (command: string[]) => string[]): Promise<TestService> =>
-    own(await startService(name, app, env, join(home, 'logs', `${name}.log`), wrap));
+  const service = async (
+    name: string,
+    app: string,
+    wrap?: (command: string[]) => string[],
+    more: Record<string, string> = {},
+  ): Promise<TestService> =>
+    own(await startService(name, app, { ...env, ...more }, join(home, 'logs', `${name}.log`), wrap));
   const [edge, catalog, ...ingests] = await together<[TestService, TestService, ...TestService[]]>([
     service('edge', 'dimse-edge', options.wrapEdge),
     service('catalog', 'catalog'),
@@ -121,8 +132,17 @@ async function assemble(
   const replications = await together<TestService[]>(
     Array.from({ length: options.replications ?? 0 }, (_, n) => service(`tag-replication-${n + 1}`, 'tag-replication')),
   );
-  const processes: Record<string, RunningServer> = { nats, postgres, catalog, edge };
-  for (const replication of replications) processes[replication.name] = replication;
+  const furtherEdges = Array.from({ length: (options.edges ?? 1) - 1 }, async (_, n) => {
+    const [name, ownPort] = [`edge-${n + 2}`, await freePort()];
+    const own = { ARCHIPELAGO_DIMSE_PORT: String(ownPort), ARCHIPELAGO_SPOOL_DIR: join(home, name, 'spool') };
+    return { service: await service(name, 'dimse-edge', undefined, own), port: ownPort };
+  });
+  const edges = [{ service: edge, port }, ...(await together<{ service: TestService; port: number }[]>(furtherEdges))];
+  const caches = await together<TestService[]>(
+    Array.from({ length: options.caches ?? 0 }, (_, n) => service(`cache-${n + 1}`, 'cache')),
+  );
+  const processes: Record<string, RunningServer> = { nats, postgres, catalog };
+  for (const one of [...edges.map((each) => each.service), ...caches, ...replications]) processes[one.name] = one;
   if (minio) processes['minio'] = minio;
   for (const ingest of ingests) processes[ingest.name] = ingest;
   const aeTitle = env['ARCHIPELAGO_AE_TITLE'] ?? 'ARCHIPELAGO';
@@ -132,6 +152,7 @@ async function assemble(
     host: '127.0.0.1',
     port,
     edge,
+    edges,
     ingests,
     catalog,
     replications,
