@@ -47,6 +47,8 @@ const NEW_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR;
 export class Segment implements SegmentWriter, SyncTarget {
   readonly packId: string = randomUUID();
   readonly path: string;
+  /** Where its bytes can be read now: sealing renames the file some time before the pack is on the shelf. */
+  where: string;
   fd = -1;
   lastActivity = Date.now();
   poisoned: Error | null = null;
@@ -71,6 +73,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     readonly durable = true,
   ) {
     this.path = join(home.openDir, `${this.packId}.seg`);
+    this.where = this.path;
   }
 
   get bytes(): number {
@@ -260,6 +263,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     await this.close();
     const path = join(home.sealedDir, `${this.packId}.pack`);
     await rename(this.path, path);
+    this.where = path;
     await Promise.all([home.group.sync(home.sealedDirTarget), home.group.sync(home.openDirTarget)]);
     const { packSize: bytes, sha256, sealedAt } = tail;
     const pack: SealedPack = {

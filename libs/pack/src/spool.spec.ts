@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { link, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SegmentPoisonedError, SpoolFullError, SpoolLockedError, SpoolUsageError } from './errors';
@@ -338,4 +338,25 @@ test('a sealed file whose footer is damaged is recovered as a segment', async ()
   expect(report.toAnnounce.map((p) => p.packId)).toEqual([pack!.packId]);
   const reader = await PackReader.open(new BufferSource(readFileSync(report.toAnnounce[0]!.path)));
   expect((await collect(reader.dataset(reader.index.entries[0]!))).equals(dataset)).toBe(true);
+});
+
+test('a segment that is being sealed can be read all the time, also while its new name is synced', async () => {
+  spool = await openSpool(tmp.dir);
+  const segment = spool.openSegment();
+  await store(segment, 0, bytesOf(1000, 0));
+  const { sync } = SyncGroup.prototype;
+  const readable: boolean[] = [];
+  const spy = jest.spyOn(SyncGroup.prototype, 'sync').mockImplementation(async function (this: SyncGroup, target) {
+    await sync.call(this, target);
+    readable.push(existsSync(spool!.locate(segment.packId) ?? spool!.locateOpen(segment.packId) ?? ''));
+  });
+  try {
+    const sealed = await segment.seal();
+    expect(readable.length).toBeGreaterThanOrEqual(2);
+    expect(readable).not.toContain(false);
+    expect(spool.locate(segment.packId)).toBe(sealed!.path);
+    expect(spool.locateOpen(segment.packId)).toBeNull();
+  } finally {
+    spy.mockRestore();
+  }
 });

@@ -209,7 +209,7 @@ export class Spool {
 
   /** Path of the segment that is being written under this id, or null. It is renamed when it is sealed. */
   locateOpen(packId: string): string | null {
-    for (const segment of this.live) if (segment.packId === packId) return segment.path;
+    for (const segment of this.live) if (segment.packId === packId) return segment.where;
     return null;
   }
 

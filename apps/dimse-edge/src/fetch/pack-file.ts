@@ -1,4 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { Spool } from '@archipelago/pack';
 
 const PIECE = 256 * 1024;
@@ -11,7 +12,9 @@ export async function openPackFile(spool: Pick<Spool, 'locate' | 'locateOpen'>, 
     try {
       return await open(path, 'r');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt >= 3) throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt >= 20) throw error;
+      // the rename is known here a moment after it was done
+      await setTimeout(5);
     }
   }
 }

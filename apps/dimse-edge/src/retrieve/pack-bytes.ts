@@ -1,4 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { ObjectStore } from '@archipelago/platform-storage';
 import { remoteSource } from './remote-source';
 import type { LocatedCopy } from './study-fetch';
@@ -12,6 +13,8 @@ export interface ByteSource {
 }
 
 const PIECE = 256 * 1024;
+const OPEN_AGAIN = 20;
+const OPEN_AGAIN_MS = 5;
 
 /** The segment on this edge's own disk first, then the object store. */
 export class PackBytes {
@@ -64,14 +67,15 @@ function fileSource(pathNow: () => string): ByteSource {
   return { where: 'segment', read, stream };
 }
 
+/** A rename is known here a moment after it was done: an open in between is tried again, for a tenth of a second at most. */
 async function openNow(pathNow: () => string): Promise<FileHandle> {
-  const path = pathNow();
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    const now = pathNow();
-    if (now === path) throw error;
-    return open(now, 'r');
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await open(pathNow(), 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === OPEN_AGAIN) throw error;
+      await setTimeout(OPEN_AGAIN_MS);
+    }
   }
 }
 
