@@ -6,6 +6,7 @@ import { describeMachine } from './machine';
 import { render, type Benchmark, type BenchContext } from './report';
 import { cache } from './cache';
 import { find } from './find';
+import { hung } from './hung';
 import { ingest } from './ingest';
 import { latency } from './latency';
 import { linkage } from './linkage/linkage';
@@ -13,7 +14,7 @@ import { memory } from './memory';
 import { get, move } from './retrieve';
 import { store } from './store';
 
-const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, cache, linkage];
+const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, hung, cache, linkage];
 
 const HELP = `Usage: npm run bench -- <name> [options]
 

@@ -100,8 +100,8 @@ export class KeeperRepository {
 
   async setState(study: string, state: StudyState, usedAt?: Date, fetchMs?: number): Promise<void> {
     await this.database.query(
-      `INSERT INTO cache_study AS s (study, state, used_at, fetch_ms) VALUES ($1, $2, coalesce($3, clock_timestamp()), coalesce($4, 0))
-       ON CONFLICT (study) DO UPDATE SET state = $2, since = clock_timestamp(), used_at = coalesce($3, s.used_at), fetch_ms = coalesce($4, s.fetch_ms)`,
+      `INSERT INTO cache_study AS s (study, state, used_at, fetch_ms) VALUES ($1, $2, coalesce($3::timestamptz, clock_timestamp()), coalesce($4::float8, 0))
+       ON CONFLICT (study) DO UPDATE SET state = $2, since = clock_timestamp(), used_at = coalesce($3::timestamptz, s.used_at), fetch_ms = coalesce($4::float8, s.fetch_ms)`,
       [study, state, usedAt ?? null, fetchMs ?? null],
     );
   }

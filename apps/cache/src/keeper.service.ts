@@ -88,7 +88,7 @@ export class KeeperService implements OnApplicationBootstrap, OnModuleDestroy {
       try {
         await this.leases.whileHeld('cache-keeper', LEASE_SECONDS, (lease, signal) => this.keep(lease, signal));
       } catch (error) {
-        this.logger.warn('the cache is not kept for a while', { code: classifyError(error).code });
+        this.logger.warn('the cache is not kept for a while', { code: classifyError(error).code, err: error });
         ms = PUT_OFF_MS;
       }
       await this.pause(ms);
