@@ -1,24 +1,18 @@
 /** What readers of one archive notice of another one that hangs: it accepts connections and never answers. */
-import { connect, type ClientAssociation, type RetrieveResponse } from '@archipelago/dimse';
-import { writeDataset } from '@archipelago/dicom-encoding';
 import {
   eventually,
-  generateStudy,
   startOrthanc,
   startProxy,
   startSystem,
-  type TestOrthanc,
   type TestProxy,
   type TestSystem,
 } from '@archipelago/testing';
+import { ask, fill, known, openQuery, ours, retrieve, retrieveWhole } from './federated';
 import { atMost, millis, times, type BenchContext, type Benchmark, type BenchResult } from './report';
 import { median, percentile } from './statistics';
 
-const FIND = '1.2.840.10008.5.1.4.1.2.2.1';
-const GET = '1.2.840.10008.5.1.4.1.2.2.3';
-const CT = '1.2.840.10008.5.1.4.1.1.2';
-const EXPLICIT_LE = '1.2.840.10008.1.2.1';
 const INSTANCES = 5;
+const SMALL = { count: INSTANCES, rows: 128, columns: 128 };
 /** Retrievals of the archive that works in each half of a round, and questions to the catalog. */
 const STUDIES = 40;
 const QUESTIONS = 100;
@@ -40,54 +34,6 @@ interface Archives {
   south: string[];
 }
 
-function associate(system: TestSystem, abstractSyntax: string, more = {}): Promise<ClientAssociation> {
-  const contexts = [abstractSyntax, CT].map((each) => ({ abstractSyntax: each, transferSyntaxes: [EXPLICIT_LE] }));
-  return connect({
-    host: system.host,
-    port: system.port,
-    calledAeTitle: system.aeTitle,
-    callingAeTitle: 'BENCH',
-    contexts,
-    ...more,
-  });
-}
-
-const identifier = (level: string, uid: string, more = {}): Buffer =>
-  writeDataset(
-    {
-      '00080052': { vr: 'CS', Value: [level] },
-      '0020000D': uid === '' ? { vr: 'UI' } : { vr: 'UI', Value: [uid] },
-      ...more,
-    },
-    EXPLICIT_LE,
-  );
-
-async function retrieve(system: TestSystem, uid: string): Promise<RetrieveResponse> {
-  const association = await associate(system, GET, {
-    roles: [{ sopClassUid: CT, scuRole: false, scpRole: true }],
-    onStore: () => ({
-      write: () => undefined,
-      end: () => Promise.resolve({ status: 0 }),
-      abort: () => undefined,
-    }),
-  });
-  let last: RetrieveResponse | undefined;
-  for await (const response of association.get(GET, identifier('STUDY', uid))) last = response;
-  await association.release();
-  return last!;
-}
-
-/** Number of matches. */
-async function ask(association: ClientAssociation, uid: string): Promise<number> {
-  let matches = 0;
-  const keys = { '00100020': { vr: 'LO' }, '00201208': { vr: 'IS' } };
-  for await (const response of association.find(FIND, identifier('STUDY', uid, keys))) {
-    if (response.identifier) matches++;
-    else if (response.status !== 0) throw new Error(`C-FIND answered ${response.status.toString(16)}`);
-  }
-  return matches;
-}
-
 /** @throws when the answer is not whole: then nothing is to be measured */
 async function timed(expected: number, work: () => Promise<number>): Promise<number> {
   const started = performance.now();
@@ -96,18 +42,12 @@ async function timed(expected: number, work: () => Promise<number>): Promise<num
   return performance.now() - started;
 }
 
-function whole({ counts, status, errorComment }: RetrieveResponse): number {
-  if (status !== 0)
-    throw new Error(`C-GET answered ${status.toString(16)} ${errorComment ?? ''} ${JSON.stringify(counts)}`);
-  return counts.completed;
-}
-
 /** Retrievals and questions about the archive that works, one after the other. */
 async function half(system: TestSystem, studies: readonly string[]): Promise<Half> {
   const measured: Half = { get: [], find: [] };
-  const query = await associate(system, FIND);
+  const query = await openQuery(ours(system));
   for (const [i, uid] of studies.entries()) {
-    measured.get.push(await timed(INSTANCES, async () => whole(await retrieve(system, uid))));
+    measured.get.push(await timed(INSTANCES, async () => (await retrieveWhole(ours(system), uid)).completed));
     const upTo = Math.floor(((i + 1) * QUESTIONS) / studies.length);
     while (measured.find.length < upTo) measured.find.push(await timed(1, () => ask(query, uid)));
   }
@@ -122,7 +62,7 @@ async function halfBesideHung({ system, proxy, north }: Archives, studies: reado
   let asked = 0;
   const reader = async (): Promise<void> => {
     while (!over) {
-      await retrieve(system, north[asked++ % north.length]!);
+      await retrieve(ours(system), north[asked++ % north.length]!);
       // while its circuit is open the failure comes at once: nobody asks again without a pause
       await pause(500);
     }
@@ -135,31 +75,6 @@ async function halfBesideHung({ system, proxy, north }: Archives, studies: reado
   await Promise.all(stuck);
   proxy.mode = 'pass';
   return measured;
-}
-
-async function fill(archive: TestOrthanc, seed: string, studies: number): Promise<string[]> {
-  const uids: string[] = [];
-  for (let n = 0; n < studies; n++) {
-    const adjust = { kind: 'ct', seed: `${process.pid}:${seed}:${n}`, count: INSTANCES, rows: 128, columns: 128 };
-    for (const one of generateStudy(adjust)) {
-      await archive.rest('POST', '/instances', one.part10());
-      uids[n] = one.studyInstanceUid;
-    }
-  }
-  return uids;
-}
-
-async function known(system: TestSystem, studies: number): Promise<void> {
-  const query = await associate(system, FIND);
-  const [replication] = system.replications;
-  const waiting = (): Promise<number | undefined> => replication!.metric('archipelago_replication_waiting_studies');
-  await eventually(
-    'all studies are known with their images',
-    async () => (await ask(query, '')) === studies && (await waiting()) === 0,
-    300_000,
-    1_000,
-  );
-  await query.release();
 }
 
 async function measure(context: BenchContext, archives: Archives): Promise<{ normal: Half; hung: Half }> {
@@ -180,7 +95,7 @@ async function measure(context: BenchContext, archives: Archives): Promise<{ nor
     await eventually(
       'the archive is asked again',
       async () => {
-        return (await retrieve(system, uid)).counts.completed === INSTANCES;
+        return (await retrieve(ours(system), uid)).completed === INSTANCES;
       },
       120_000,
       500,
@@ -201,8 +116,8 @@ async function run(context: BenchContext): Promise<BenchResult> {
     const hanging = own(await startOrthanc({ aet: 'NORTH', env }));
     const working = own(await startOrthanc({ aet: 'SOUTH', env }));
     context.note('filling the archives');
-    const south = await fill(working, 'south', STUDIES * (2 * context.rounds + 1));
-    const north = await fill(hanging, 'north', STUCK * 8 + context.rounds);
+    const south = await fill(working, 'south', STUDIES * (2 * context.rounds + 1), SMALL);
+    const north = await fill(hanging, 'north', STUCK * 8 + context.rounds, SMALL);
     const proxy = own(await startProxy({ port: hanging.port }));
     const at = { host: '127.0.0.1' };
     const system = own(

@@ -13,8 +13,9 @@ import { linkage } from './linkage/linkage';
 import { memory } from './memory';
 import { get, move } from './retrieve';
 import { store } from './store';
+import { through } from './through';
 
-const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, hung, cache, linkage];
+const BENCHMARKS: Benchmark[] = [store, get, move, find, ingest, memory, latency, through, hung, cache, linkage];
 
 const HELP = `Usage: npm run bench -- <name> [options]
 
