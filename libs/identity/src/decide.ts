@@ -58,6 +58,15 @@ export interface Expected {
 /** What is known about pairs inside a file. */
 export type InnerOdds = (file: 0 | 1, a: number, b: number) => number;
 
+/**
+ * Two records of one file that may be twins, or brothers or sisters, however alike they are otherwise: their given names are
+ * different names, or forms of one name (Max and Maxim).
+ */
+export type MayBeTwins = (file: 0 | 1, a: number, b: number) => boolean;
+
+/** log2 odds that records of one file which may be twins are given at most: for a review, never for a link. */
+const TWINS = 0;
+
 /** The least share of records without a partner that is believed; below it the file is too small to say. */
 const LEAST_LEFT_OVER = 1 / 16;
 
@@ -72,6 +81,7 @@ export function decideBetween(
   inner: InnerOdds,
   thresholds: Thresholds = DEFAULT_THRESHOLDS,
   expected: Expected = { pairs: 0, left: 0, right: 0 },
+  mayBeTwins: MayBeTwins = () => false,
 ): Decision[] {
   const decisions: Decision[] = pairs.map((pair) => ({
     ...pair,
@@ -93,9 +103,12 @@ export function decideBetween(
     sameInner[file].set(key, odds);
     return odds;
   };
+  // one of twins looks like the other under a short form of the name: only a person can tell that from one who is there twice
+  const onePerson = (file: 0 | 1, a: number, b: number): boolean =>
+    innerOdds(file, a, b) > 0 && !mayBeTwins(file, a, b);
   const compatible = (decision: Decision): boolean =>
-    (partnersLeft[decision.left] ?? []).every((r) => innerOdds(1, r, decision.right) > 0) &&
-    (partnersRight[decision.right] ?? []).every((l) => innerOdds(0, l, decision.left) > 0);
+    (partnersLeft[decision.left] ?? []).every((r) => onePerson(1, r, decision.right)) &&
+    (partnersRight[decision.right] ?? []).every((l) => onePerson(0, l, decision.left));
   const accept = (decision: Decision): void => {
     decision.outcome = 'link';
     (partnersLeft[decision.left] ??= []).push(decision.right);
@@ -185,6 +198,8 @@ export function decideBetween(
     let weight = Infinity;
     for (const r of rights) weight = Math.min(weight, innerOdds(1, r, decision.right));
     for (const l of lefts) weight = Math.min(weight, innerOdds(0, l, decision.left));
+    if (rights.some((r) => mayBeTwins(1, r, decision.right)) || lefts.some((l) => mayBeTwins(0, l, decision.left)))
+      weight = Math.min(weight, TWINS);
     // Two sure steps make a third sure, unless it speaks against itself.
     return weight >= firm && decision.weight > -6 ? weight : Math.min(weight, decision.weight);
   }

@@ -1,3 +1,4 @@
+import { unpackLevels } from './compare';
 import { Corpus, type CorpusOptions } from './corpus';
 import {
   decideBetween,
@@ -13,6 +14,7 @@ import { learn, type Learnt } from './learn';
 import { SAME_CLASSES } from './parameters';
 import type { PersonRecord } from './record';
 import { sharedEvidence, type Rule } from './rules';
+import { Nearness } from './vocabulary';
 
 export interface LinkOptions extends CorpusOptions {
   thresholds?: Partial<Thresholds>;
@@ -80,6 +82,8 @@ export function linkFiles(
     },
     thresholds,
     expectedOf(learnt, a.length, b.length),
+    (file, x, y) =>
+      x !== y && otherGivenName(corpus.comparer.compare(corpus.files[file]![x]!, corpus.files[file]![y]!)),
   );
   const links = decisions.filter((each) => each.outcome === 'link');
   const budget = Math.max(5, Math.floor(thresholds.reviewShare * Math.max(a.length, b.length)));
@@ -88,6 +92,12 @@ export function linkFiles(
     .sort((x, y) => y.probability - x.probability)
     .slice(0, budget);
   return { links, reviews, corpus, learnt, compared, decisions };
+}
+
+/** A typing error, an initial, or no name at all makes no other person. */
+function otherGivenName(pattern: number): boolean {
+  const { given } = unpackLevels(pattern);
+  return given >= Nearness.Variant && given <= Nearness.Different && given !== Nearness.Typo;
 }
 
 /** Records that have a partner are fewer than pairs where persons are in a file twice. */
