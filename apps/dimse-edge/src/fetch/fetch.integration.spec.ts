@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +178,27 @@ describe('retrieval of what only an archive has', () => {
     // the edge learns who may call its fetch AE title
     await until(() => readdirSync(join(home, 'spool')).includes('archives.json'));
     expectWhole(await get());
+  });
+
+  it('also where copies were here when it was located, and are gone when they are read', async () => {
+    const gone = remote(study, ['north']).map((one) => ({
+      ...one,
+      copies: [
+        {
+          packId: randomUUID(),
+          store: 'fs',
+          key: 'main/gone.pack',
+          edgeId: randomUUID(),
+          datasetOffset: 4096,
+          datasetLength: 1000,
+          transferSyntaxUid: ELE,
+          wireDigest: '00',
+        },
+      ],
+    }));
+    centre.instances.push(...gone);
+    expectWhole(await get());
+    expect(centre.fetches.length).toBe(1);
   });
 
   it('once for many callers', async () => {

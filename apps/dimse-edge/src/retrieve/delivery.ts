@@ -1,7 +1,7 @@
 /** The sub-operations of one C-GET or C-MOVE, page by page of the catalog's answer. */
 import type { LocatedInstanceV1, LocateReplyV1 } from '@archipelago/contracts';
 import type { RetrieveResponse } from '@archipelago/dimse';
-import type { InstanceLoader } from './instance-loader';
+import type { InstanceLoader, LoadedInstance } from './instance-loader';
 import { type InstanceSender, type StoreTarget, TargetLostError } from './instance-sender';
 import { batches, type MoveDestination } from './move-destination';
 import { PendingPace, SubOperationCounter } from './sub-operations';
@@ -18,6 +18,11 @@ export interface DeliveryOptions {
   originator?: { aeTitle: string; messageId: number };
   /** Aborted by C-CANCEL: the sub-operation under way is finished, no other is begun. */
   signal: AbortSignal;
+  /**
+   * Pages with instances of which no copy here could be read, fetched anew from archives that have them (evicted since they
+   * were located, or lost). Absent: they have failed.
+   */
+  again?(instances: readonly LocatedInstanceV1[]): AsyncIterable<LocateReplyV1>;
   counted(result: 'completed' | 'warning' | 'failed'): void;
   /** The destination was given up. */
   gaveUp(error: unknown): void;
@@ -28,11 +33,25 @@ export class Delivery {
   /** Why the rest could not be sent; for the Error Comment. */
   trouble: string | undefined;
   private readonly pace = new PendingPace();
+  /** Instances that were counted or put off. */
+  private handled = 0;
+  private putOff: LocatedInstanceV1[] | undefined;
 
-  constructor(private readonly options: DeliveryOptions) {}
+  constructor(private readonly options: DeliveryOptions) {
+    if (options.again) this.putOff = [];
+  }
 
   /** Yields pending responses. @throws CatalogUnavailableError, TargetLostError (C-GET) */
   async *run(pages: AsyncIterable<LocateReplyV1>): AsyncGenerator<RetrieveResponse> {
+    yield* this.sendPages(pages);
+    const again = this.putOff ?? [];
+    this.putOff = undefined;
+    if (again.length === 0 || !this.counter || this.options.signal.aborted) return;
+    if (this.trouble === undefined) return yield* this.sendPages(this.options.again!(again));
+    for (const { sopInstanceUid } of again) this.count(this.counter, sopInstanceUid, 'failed');
+  }
+
+  private async *sendPages(pages: AsyncIterable<LocateReplyV1>): AsyncGenerator<RetrieveResponse> {
     const { destination, signal } = this.options;
     for await (const page of pages) {
       this.counter ??= new SubOperationCounter(page.total);
@@ -49,7 +68,7 @@ export class Delivery {
     counter: SubOperationCounter,
   ): AsyncGenerator<RetrieveResponse> {
     const { destination } = this.options;
-    const before = counter.done;
+    const before = this.handled;
     try {
       if (this.trouble === undefined) yield* this.sendEach(part, counter);
     } catch (error) {
@@ -59,7 +78,7 @@ export class Delivery {
     }
     if (this.trouble === undefined || this.options.signal.aborted) return;
     // what was not sent has failed, each by its name
-    for (const { sopInstanceUid } of part.slice(counter.done - before)) this.count(counter, sopInstanceUid, 'failed');
+    for (const { sopInstanceUid } of part.slice(this.handled - before)) this.count(counter, sopInstanceUid, 'failed');
   }
 
   private async *sendEach(
@@ -71,6 +90,12 @@ export class Delivery {
     let sent = 0;
     let losses = 0;
     for await (const loaded of loader.load(part)) {
+      if (this.putOff && isElsewhere(loaded)) {
+        this.putOff.push(loaded.instance);
+        this.handled++;
+        sent++;
+        continue;
+      }
       while (!signal.aborted) {
         try {
           this.count(counter, loaded.instance.sopInstanceUid, await sender.send(loaded, target, originator));
@@ -89,7 +114,13 @@ export class Delivery {
   }
 
   private count(counter: SubOperationCounter, uid: string, result: 'completed' | 'warning' | 'failed'): void {
+    this.handled++;
     counter.count(uid, result);
     this.options.counted(result);
   }
+}
+
+/** It was here, is not any more, and an archive has it. What no archive could give a moment ago is not asked for again. */
+function isElsewhere({ how, instance }: LoadedInstance): boolean {
+  return how === 'unreadable' && instance.copies.length > 0 && (instance.archives?.length ?? 0) > 0;
 }

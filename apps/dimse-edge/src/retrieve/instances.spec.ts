@@ -280,6 +280,34 @@ describe('delivery of a C-GET', () => {
     expect(d.counter?.counts.failed).toBe(2);
   });
 
+  it('fetches again what was here and cannot be read any more, where an archive has it', async () => {
+    const p = await pack([100, 200, 300, 400]);
+    const target = new Receiver([context(ELE)]);
+    const gone = (n: number, archives: string[]): LocatedInstanceV1 => {
+      const one = p.instances[n]!;
+      return { ...one, archives, copies: one.copies.map((copy) => ({ ...copy, packId: 'gone', key: 'gone' })) };
+    };
+    const asked: string[][] = [];
+    const { delivery: d, results } = delivery(p, {
+      target,
+      async *again(instances) {
+        asked.push(instances.map((one) => one.sopInstanceUid));
+        const came = p.instances.filter((one) => one.sopInstanceUid === '1.2.1');
+        // of the other one no archive had it
+        yield* pages([...came, { ...p.instances[2]!, archives: ['north'], copies: [] }], 2, 4);
+      },
+    });
+    const never: LocatedInstanceV1 = { ...p.instances[3]!, archives: ['north'], copies: [] };
+    await all(d.run(pages([gone(0, ['north']), p.instances[1]!, gone(2, ['north']), never])));
+    expect(asked).toEqual([['1.2.1', '1.2.3']]);
+    expect(results).toEqual(['completed', 'failed', 'completed', 'failed']);
+    expect(d.counter?.counts).toEqual({ remaining: 0, completed: 2, failed: 2, warning: 0 });
+    expect(d.counter?.failedList).toEqual(['1.2.4', '1.2.3']);
+    const without = delivery(p, { target });
+    await all(without.delivery.run(pages([gone(0, [])])));
+    expect(without.results).toEqual(['failed']);
+  });
+
   it('stops between instances when cancelled', async () => {
     const p = await pack([100, 100, 100, 100]);
     const controller = new AbortController();

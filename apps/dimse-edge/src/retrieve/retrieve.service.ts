@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { LocateV1 } from '@archipelago/contracts';
+import type { LocatedInstanceV1, LocateReplyV1, LocateV1 } from '@archipelago/contracts';
 import { writeDataset } from '@archipelago/dicom-encoding';
 import { PixelPool } from '@archipelago/dicom-pixel';
-import type { GetRequest, MoveRequest, QueryRequest, RetrieveResponse } from '@archipelago/dimse';
+import type { GetRequest, MoveRequest, QueryRequest, RetrieveResponse, SubOperations } from '@archipelago/dimse';
 import { Logger, SITE } from '@archipelago/platform-service';
 import { associationState, principalOf } from '../association/association-state';
 import { type QueryOperation, queryClass } from '../association/query-classes';
@@ -15,7 +15,7 @@ import { AmbiguousPatientError, onePatient } from './one-patient';
 import { locateRequest } from './locate-request';
 import { OutboundService } from './outbound.service';
 import { PackBytesService } from './pack-bytes.service';
-import { ThroughService } from './through.service';
+import { type Retrieval, ThroughService } from './through.service';
 import { RETRIEVE_STATUS, type RetrieveOutcome, type SubOperationCounter } from './sub-operations';
 
 const NOTHING = { remaining: 0, completed: 0, failed: 0, warning: 0 };
@@ -95,14 +95,20 @@ export class RetrieveService {
       sent: (bytes) => this.metrics.all.sentBytes.inc(bytes),
       failed: (why, error) => this.logger.warn('sub-operation failed', { reason: why, err: error }),
     });
-    const delivery = new Delivery({
+    const delivery: Delivery = new Delivery({
       ...to,
       loader,
       sender,
       signal: request.signal,
+      again: (instances) => {
+        this.logger.warn('no copy can be read: fetched again from archives', { count: instances.length });
+        second = this.throughs.retrieval(locate, request.signal);
+        return second.pages(elsewhereOnly(instances, delivery.counter!.counts, patients));
+      },
       counted: (result) => this.metrics.all.subOperations.inc({ result }),
       gaveUp: (error) => this.logger.warn('move destination given up', { err: error }),
     });
+    let second: Retrieval | undefined;
     const through = this.throughs.retrieval(locate, request.signal);
     const pages = onePatient(this.catalog.locatePages(locate), locate, (n) => (patients = n));
     try {
@@ -114,10 +120,11 @@ export class RetrieveService {
       delivery.trouble = this.describe(error);
     } finally {
       through.end();
+      second?.end();
     }
     const trouble =
       delivery.trouble ??
-      (delivery.counter?.counts.failed ? through.trouble : undefined) ??
+      (delivery.counter?.counts.failed ? (through.trouble ?? second?.trouble) : undefined) ??
       (patients > 1 ? `objects of ${patients} patients` : undefined);
     if (delivery.counter) yield this.final(request, delivery.counter, trouble);
   }
@@ -172,6 +179,16 @@ export class RetrieveService {
       this.metrics.all.retrieves.inc({ operation, status });
     }
   }
+}
+
+/** One page of instances as if nothing of them were here. */
+async function* elsewhereOnly(
+  instances: readonly LocatedInstanceV1[],
+  { completed, failed, warning, remaining }: SubOperations,
+  patients: number,
+): AsyncGenerator<LocateReplyV1> {
+  const total = completed + failed + warning + remaining;
+  yield await Promise.resolve({ total, patients, instances: instances.map((one) => ({ ...one, copies: [] })) });
 }
 
 /** FailedSOPInstanceUIDList (0008,0058), the identifier of a final response (PS3.4 C.4.2.1.4.2, C.4.3.1.3.2). */
