@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { CATALOG_SCHEMA, QueryRunner } from '@archipelago/catalog-store';
+import { CATALOG_SCHEMA, QueryRunner, RestrictionReader } from '@archipelago/catalog-store';
 import { Locate, Search } from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { Logger } from '@archipelago/platform-service';
@@ -24,6 +24,11 @@ import { SeriesMetadataService } from './series-metadata.service';
     CatalogMetrics,
     ArchiveStates,
     { provide: QueryRunner, useFactory: (database: Database) => new QueryRunner(database), inject: [Database] },
+    {
+      provide: RestrictionReader,
+      useFactory: (runner: QueryRunner) => new RestrictionReader(runner),
+      inject: [QueryRunner],
+    },
     {
       provide: SeriesMetadataService,
       useFactory: (database: Database, config: CatalogConfig, logger: Logger) =>

@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { configuredAttributes } from '@archipelago/catalog-model';
-import { locate, QueryRunner, search } from '@archipelago/catalog-store';
+import { locate, QueryRunner, RestrictionReader, search } from '@archipelago/catalog-store';
 import {
   Locate,
   Search,
@@ -23,6 +23,7 @@ export class QueriesController {
   constructor(
     private readonly runner: QueryRunner,
     private readonly archives: ArchiveStates,
+    private readonly rules: RestrictionReader,
     private readonly metrics: CatalogMetrics,
     @Inject(ARCHIPELAGO_CONFIG) config: ArchipelagoConfig,
   ) {
@@ -35,7 +36,10 @@ export class QueriesController {
     return this.metrics.observe(
       'search',
       request.level,
-      async () => search(this.runner, request, { attributes, archives: await this.archives.now() }),
+      async () => {
+        const [archives, restrictions] = await Promise.all([this.archives.now(), this.rules.of(request.principal)]);
+        return search(this.runner, request, { attributes, archives, restrictions });
+      },
       (reply) => reply.matches.length,
     );
   }
@@ -45,7 +49,11 @@ export class QueriesController {
     return this.metrics.observe(
       'locate',
       request.level,
-      async () => locate(this.runner, request, { archives: await this.archives.now() }),
+      async () => {
+        const asked = this.rules.of(request.principal, request.receivers);
+        const [archives, restrictions] = await Promise.all([this.archives.now(), asked]);
+        return locate(this.runner, request, { archives, restrictions });
+      },
       (reply) => reply.instances.length,
     );
   }

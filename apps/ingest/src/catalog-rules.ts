@@ -13,7 +13,7 @@ import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, Logger } from '@archipelago
 import { compile, parseRules, type RuleFailure } from '@archipelago/rules';
 import type { SqlClient } from '@archipelago/platform-storage';
 import { IngestMetrics } from './ingest.metrics';
-import { ACTING_PHASES } from './rules/rule-text';
+import { unacted } from './rules/rule-text';
 
 const asRegistered = ({ name, issuer, site }: ArchipelagoConfig['archives'][number]): RegisteredArchive => ({
   name,
@@ -64,7 +64,17 @@ export class CatalogRules {
 
   private async take(client: SqlClient, version: number): Promise<void> {
     const stored = await readRuleSet(client, version);
-    const { ruleSet } = parseRules(stored?.source ?? '');
+    const idle: string[] = [];
+    const { ruleSet } = parseRules(stored?.source ?? '', {
+      acting: {
+        unacted: (rule, looksAt) => {
+          const why = unacted(rule, looksAt, this.attributes);
+          if (why !== undefined) idle.push(rule.id);
+          return why;
+        },
+        severity: 'warning',
+      },
+    });
     this.version = version;
     this.failed.clear();
     this.rules = undefined;
@@ -73,9 +83,8 @@ export class CatalogRules {
       if (stored) this.logger.error('the rule set in force cannot be read', { version });
       return;
     }
-    const idle = ruleSet.rules.filter((rule) => rule.enabled && !ACTING_PHASES.includes(rule.phase));
     if (idle.length > 0)
-      this.logger.warn('rules in force that nothing carries out', { version, count: idle.length, rule: idle[0]!.id });
+      this.logger.warn('rules in force that nothing carries out', { version, count: idle.length, rule: idle[0] });
     const siteOf = (source: string): string => this.siteOf(source);
     const onFailure = (failure: RuleFailure): void => this.onFailure(failure);
     this.rules = { version, compiled: compile(ruleSet), attributes: this.attributes, siteOf, onFailure };

@@ -1,6 +1,6 @@
 export * from './model';
 export type { KnownNames } from './parse-actions';
-export { parseRules, type ParseOptions, type ParseResult } from './parse-rules';
+export { parseRules, type LooksAt, type ParseOptions, type ParseResult } from './parse-rules';
 export { compile, type CompiledRules } from './compile';
 export {
   evaluate,

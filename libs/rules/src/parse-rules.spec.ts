@@ -139,13 +139,15 @@ rules:
     scope: { workstation: [WS] }
     actions: [{ set: { StudyDescription: x } }]
 `;
-    const refused = parseRules(text, { acting: { phases: ['material'], severity: 'error' } });
+    const unacted = (rule: { phase: string }): string | undefined =>
+      rule.phase === 'material' ? undefined : `nothing carries out ${rule.phase}`;
+    const refused = parseRules(text, { acting: { unacted, severity: 'error' } });
     expect(refused.ruleSet).toBeNull();
     expect(brief(refused.problems)).toEqual(['error not-acting 6:5 secret', 'error not-acting 13:5 asked']);
-    const tried = parseRules(text, { acting: { phases: ['material'], severity: 'warning' } });
+    const tried = parseRules(text, { acting: { unacted, severity: 'warning' } });
     expect(tried.ruleSet?.rules).toHaveLength(4);
     expect(brief(tried.problems)).toEqual(['warning not-acting 6:5 secret', 'warning not-acting 13:5 asked']);
-    expect(parseRules(text, { acting: { phases: ['material', 'outbound'], severity: 'error' } }).problems).toEqual([]);
+    expect(parseRules(text, { acting: { unacted: () => undefined, severity: 'error' } }).problems).toEqual([]);
     expect(parseRules(text).problems).toEqual([]);
   });
 

@@ -5,7 +5,6 @@ import {
   LIMITS,
   SCOPE_PARTS,
   type Action,
-  type Phase,
   type Problem,
   type Rule,
   type RuleSet,
@@ -23,10 +22,16 @@ export interface ParseOptions {
   /** Why rules on where data came from cannot look at an element, or write it; undefined: they can. */
   material?: (keyword: string, written: boolean) => string | undefined;
   /**
-   * Phases that whoever reads the set carries out. An enabled rule of another phase is a problem: in force it would do
-   * nothing, and its author would rely on it.
+   * What whoever reads the set carries out. An enabled rule that it does not is a problem: in force it would do nothing, and
+   * its author would rely on it.
    */
-  acting?: { phases: readonly Phase[]; severity: 'error' | 'warning' };
+  acting?: { unacted(rule: Rule, looksAt: LooksAt): string | undefined; severity: 'error' | 'warning' };
+}
+
+/** Elements and context fields that a rule's condition and expressions look at. */
+export interface LooksAt {
+  keywords: readonly string[];
+  context: readonly string[];
 }
 
 export interface ParseResult {
@@ -163,10 +168,11 @@ function readRule(
     phase,
     actions,
   };
-  if (acting && rule.enabled && actions.length > 0 && !acting.phases.includes(phase)) {
-    const message = `${[...new Set(actions.map(({ kind }) => kind))].join(', ')} of phase ${phase}: nothing carries it out yet; leave it out, or enabled: false`;
-    if (acting.severity === 'error') source.error('not-acting', message, place);
-    else source.warn('not-acting', message, place);
+  if (acting && rule.enabled && actions.length > 0) {
+    const keywords = [...(condition?.keywords ?? []), ...expressions.flatMap((one) => [...one.keywords])];
+    const message = acting.unacted(rule, { keywords: [...new Set(keywords)], context: looksAt });
+    if (message !== undefined && acting.severity === 'error') source.error('not-acting', message, place);
+    else if (message !== undefined) source.warn('not-acting', message, place);
   }
   if (phase === 'material' && material) {
     const refuse = (keyword: string, written: boolean, where: Place): void => {

@@ -22,6 +22,10 @@ export function associationState(info: AssociationInfo): AssociationState {
 }
 
 export function principalOf(info: AssociationInfo, site: string): Principal {
-  const { homeIssuer, callingAeTitle } = associationState(info);
-  return { kind: 'peer', site, name: callingAeTitle, ...(homeIssuer !== undefined ? { issuer: homeIssuer } : {}) };
+  const { homeIssuer, callingAeTitle, peer } = associationState(info);
+  return {
+    ...{ kind: 'peer', site, name: callingAeTitle },
+    ...(peer?.name !== undefined ? { workstation: peer.name } : {}),
+    ...(homeIssuer !== undefined ? { issuer: homeIssuer } : {}),
+  };
 }

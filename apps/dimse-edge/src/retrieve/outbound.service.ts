@@ -17,12 +17,24 @@ export class OutboundService {
     if (tls) this.tls = readTlsFiles(tls);
   }
 
-  /** A peer by its AE title, else by the name of the device. undefined: not a peer with host and port. */
-  destination(aeTitle: string, callingAeTitle: string): MoveDestination | undefined {
+  /** By its AE title, else by the name of the device. */
+  private peer(aeTitle: string): ArchipelagoConfig['peers'][number] | undefined {
     const { peers } = this.config;
-    const peer =
+    return (
       peers.find((p) => sameAeTitle(p.aeTitle, aeTitle)) ??
-      peers.find((p) => p.name !== undefined && sameAeTitle(p.name, aeTitle));
+      peers.find((p) => p.name !== undefined && sameAeTitle(p.name, aeTitle))
+    );
+  }
+
+  /** All that rules may call a destination. */
+  namesOf(aeTitle: string): string[] {
+    const peer = this.peer(aeTitle);
+    return [...new Set([aeTitle, ...(peer ? [peer.aeTitle, peer.name ?? peer.aeTitle] : [])])];
+  }
+
+  /** undefined: not a peer with host and port. */
+  destination(aeTitle: string, callingAeTitle: string): MoveDestination | undefined {
+    const peer = this.peer(aeTitle);
     if (peer?.host === undefined || peer.port === undefined) return undefined;
     const { host, port, tls, transferSyntaxes } = peer;
     return new MoveDestination({

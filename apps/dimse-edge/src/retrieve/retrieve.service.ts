@@ -62,7 +62,8 @@ export class RetrieveService {
     if (!destination) return yield this.answer('destination-unknown', 'move destination unknown');
     const originator = { aeTitle: callingAeTitle, messageId: request.messageId };
     try {
-      yield* this.deliver(request, asked.locate, { target: destination, destination, originator });
+      const locate = { ...asked.locate, receivers: this.outbound.namesOf(request.moveDestination) };
+      yield* this.deliver(request, locate, { target: destination, destination, originator });
     } finally {
       await destination.close();
     }

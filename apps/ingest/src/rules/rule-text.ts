@@ -1,7 +1,7 @@
 import type { AttributeSet } from '@archipelago/catalog-model';
-import { materialElements } from '@archipelago/catalog-store';
+import { materialElements, unactedRestriction } from '@archipelago/catalog-store';
 import type { RuleProblemV1 } from '@archipelago/contracts';
-import { compile, parseRules, type CompiledRules, type Phase, type RuleSet } from '@archipelago/rules';
+import { compile, parseRules, type CompiledRules, type LooksAt, type Rule, type RuleSet } from '@archipelago/rules';
 
 export interface ReadRules {
   /** Null with an error. */
@@ -10,8 +10,16 @@ export interface ReadRules {
   problems: RuleProblemV1[];
 }
 
-/** What the system carries out: a rule of another phase in force would be a promise that nobody keeps. */
-export const ACTING_PHASES: readonly Phase[] = ['material'];
+/**
+ * Why the system does not carry out a rule; undefined: it does. In force, a rule that does nothing would be a promise that
+ * nobody keeps.
+ */
+export function unacted(rule: Rule, looksAt: LooksAt, attributes: AttributeSet): string | undefined {
+  if (rule.phase === 'material') return undefined;
+  if (rule.phase === 'outbound') return unactedRestriction(rule, looksAt, attributes);
+  const kinds = [...new Set(rule.actions.map(({ kind }) => kind))].join(', ');
+  return `nothing carries out ${kinds} yet`;
+}
 
 /**
  * Reads and checks a rule set, against the archives there are and what the catalog keeps. Never throws.
@@ -26,7 +34,13 @@ export function readRules(
   const { ruleSet, problems } = parseRules(text, {
     known: { archives },
     material: materialElements(attributes),
-    acting: { phases: ACTING_PHASES, severity: trial ? 'warning' : 'error' },
+    acting: {
+      unacted: (rule, looksAt) => {
+        const why = unacted(rule, looksAt, attributes);
+        return why && `${why}; leave the rule out, or enabled: false`;
+      },
+      severity: trial ? 'warning' : 'error',
+    },
   });
   return {
     ruleSet,

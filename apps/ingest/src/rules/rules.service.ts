@@ -3,6 +3,7 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import {
   appendRuleSet,
   currentVersion,
+  labelsOf,
   lastOfFile,
   listRuleSets,
   newestSamples,
@@ -99,7 +100,8 @@ export class RulesService implements OnApplicationBootstrap {
       const last = author.origin === 'file' ? await lastOfFile(client) : current;
       if (last?.source === source) return author.origin === 'file' ? undefined : last;
       const { digest, version, rules } = ruleSet;
-      return appendRuleSet(client, { source, digest, authorVersion: version, rules: rules.length, ...author });
+      const labels = labelsOf(ruleSet);
+      return appendRuleSet(client, { source, digest, authorVersion: version, rules: rules.length, labels, ...author });
     });
     if (!set) return { problems };
     this.logger.info('rule set in force', { version: set.version, count: set.rules });

@@ -25,4 +25,6 @@ export { materialElements, materialKeywords, overlayOf, writtenAt, type ActiveRu
 export { applyRules, type Ruled, type RuledRows } from './rules/apply-rules';
 export { deriveNext, type DerivedBatch } from './rules/derive-next';
 export * from './rules/rule-sets';
+export { labelsOf, unactedRestriction } from './rules/restrictive-rules';
+export { RestrictionReader, type Restrictions } from './read/restrictions';
 export { newestSamples, samplesOf, type RuleSample, type SampleOptions } from './rules/rule-samples';

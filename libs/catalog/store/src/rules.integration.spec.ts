@@ -8,6 +8,7 @@ import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { materialElements, type ActiveRules } from './rules/active-rules';
 import { deriveNext } from './rules/derive-next';
+import { labelsOf } from './rules/restrictive-rules';
 import { appendRuleSet, readDerivation } from './rules/rule-sets';
 import { SpecDatabase } from './spec-database';
 import { ct, packOf, studyAnswer, type Plain, type Sample } from './spec-kit';
@@ -61,7 +62,7 @@ async function apply(text: string): Promise<void> {
   const { version } = await db.transaction((client) =>
     appendRuleSet(client, {
       ...{ source: text, digest, authorVersion, rules: ruleSet.rules.length },
-      ...{ origin: 'command', madeBy: 'spec', reason: '' },
+      ...{ origin: 'command', madeBy: 'spec', reason: '', labels: labelsOf(ruleSet) },
     }),
   );
   const onFailure = ({ rule }: { rule: string }): void => void failures.push(rule);

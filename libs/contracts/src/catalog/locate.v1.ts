@@ -5,6 +5,8 @@ import { DicomJson, Principal, QueryLevel, QueryModel } from './search.v1';
 /** Which instances a C-GET, C-MOVE or WADO request means, and where their bytes lie. Unique keys only (PS3.4 C.4.2.2.1). */
 export const LocateV1Schema = z.object({
   principal: Principal,
+  /** Workstations that get the objects beside who asks (C-MOVE): AE title and name of the device. */
+  receivers: z.array(z.string()).optional(),
   model: QueryModel,
   level: QueryLevel,
   /** Unique keys of the level and those above, as given; lists where the level allows them. */

@@ -7,6 +7,8 @@ export const Principal = z.object({
   site: z.string(),
   /** Calling AE title, service or user name. */
   name: z.string(),
+  /** Name of the device for all sites, where the site file gives one; rules may speak of either. */
+  workstation: z.string().optional(),
   /** Home issuer of the peer: an unqualified PatientID means (home issuer, id). */
   issuer: z.string().optional(),
 });

@@ -15,10 +15,11 @@ interface StudyRow extends OwnIdentity {
   id: string;
   uid: string;
   set: Set;
+  labels: string[];
 }
 
 const STUDIES = `
-  SELECT s.id::text, s.study_instance_uid AS uid, s.person, s.issuer, s.patient_id AS "patientId", s.linked, s.overlay -> 'set' AS set
+  SELECT s.id::text, s.study_instance_uid AS uid, s.person, s.issuer, s.patient_id AS "patientId", s.linked, s.overlay -> 'set' AS set, s.labels
   FROM study s WHERE s.id = ANY($1::bigint[]) AND NOT s.is_group`;
 const SERIES =
   "SELECT id::text, overlay -> 'set' AS set FROM series WHERE id = ANY($1::bigint[]) AND overlay IS NOT NULL";
@@ -45,12 +46,12 @@ export async function readOverlays(
     merge([ofStudy.get(row.studyId ?? '')?.parts ?? [], [ofSeries.get(row.seriesId ?? '') ?? null, row.set]].flat());
 }
 
-/** By UID, of studies whose instances are not known. */
+/** By UID, of studies whose instances are not known: what is shown, and the labels of all rows of the UID. */
 export async function shallowOverlays(
   run: Run,
   principal: Principal,
   studyUids: readonly string[],
-): Promise<Map<string, OverlayV1>> {
+): Promise<Map<string, { overlay?: OverlayV1; labels: string[] }>> {
   if (studyUids.length === 0) return new Map();
   const rows = await run<{ id: string }>(
     'SELECT id::text FROM study WHERE study_instance_uid = ANY($1) AND NOT is_group ORDER BY id DESC',
@@ -61,10 +62,10 @@ export async function shallowOverlays(
     principal,
     rows.map((row) => row.id),
   );
-  const byUid = new Map<string, OverlayV1>();
-  for (const { uid, parts } of overlays.values()) {
-    const overlay = merge(parts);
-    if (overlay) byUid.set(uid, overlay);
+  const byUid = new Map<string, { overlay?: OverlayV1; labels: string[] }>();
+  for (const { uid, parts, labels } of overlays.values()) {
+    const overlay = merge(parts) ?? byUid.get(uid)?.overlay;
+    byUid.set(uid, { ...(overlay ? { overlay } : {}), labels: [...(byUid.get(uid)?.labels ?? []), ...labels] });
   }
   return byUid;
 }
@@ -73,13 +74,16 @@ async function studyOverlays(
   run: Run,
   principal: Principal,
   ids: readonly string[],
-): Promise<Map<string, { uid: string; parts: Set[] }>> {
+): Promise<Map<string, { uid: string; parts: Set[]; labels: string[] }>> {
   if (ids.length === 0) return new Map();
   const rows = await run<StudyRow>(STUDIES, [ids]);
   const persons = [...new Set(rows.filter((row) => row.linked).map((row) => row.person))];
   const identities = persons.length === 0 ? [] : await run<Identity>(IDENTITIES, [persons]);
   return new Map(
-    rows.map((row) => [row.id, { uid: row.uid, parts: [row.set, identitySet(principal, row, identities)] }]),
+    rows.map((row) => [
+      row.id,
+      { uid: row.uid, parts: [row.set, identitySet(principal, row, identities)], labels: row.labels },
+    ]),
   );
 }
 

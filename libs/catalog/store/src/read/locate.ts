@@ -14,6 +14,7 @@ import type { ArchiveState } from './archives';
 import { readCursor, writeCursor } from './cursor';
 import { readOverlays, shallowOverlays, type LocatedRow as OverlaidRow } from './locate-overlay';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
+import { apart, concealing, hiddenKeys, restrictedMatching, restrictedRows, type Restrictions } from './restrictions';
 import type { QueryRunner, Run } from './runner';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
@@ -59,14 +60,32 @@ function personsOf(query: Query, patientIds: readonly string[], sql: SqlBuilder)
   return personCondition(predicates, query.principal, issuer, 's.person', sql);
 }
 
+/** What who asks may know of. */
+interface Filter {
+  rows: LabelFilter;
+  /** Conditions under which these keys may be tried on a study. */
+  matching(keys: readonly string[], sql: SqlBuilder): string[];
+  /** Condition under which they may know of the study in that alias. */
+  allowed(alias: string, sql: SqlBuilder): string | null;
+}
+
+function filterOf(restrictions: Restrictions | null | undefined): Filter {
+  if (!restrictions) return { rows: SEES_ALL, matching: () => [], allowed: () => null };
+  return {
+    rows: restrictedRows(restrictions),
+    matching: (keys, sql) => restrictedMatching(restrictions, keys, 's', sql),
+    allowed: (alias, sql) => apart(restrictions.deny, alias, sql),
+  };
+}
+
 /** Conditions of the unique keys. A request without any means nothing, not everything. */
-function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): string[] {
+function conditionsOf(query: Query, filter: Filter, sql: SqlBuilder): string[] {
   const given: string[] = [];
   const among = (column: string, values: readonly string[] | undefined): void => {
     if (values !== undefined) given.push(`${column} = ANY(${sql.param(uids(values), 'text[]')})`);
   };
   if (query.patientIds !== undefined) {
-    given.push(personsOf(query, query.patientIds, sql));
+    given.push(personsOf(query, query.patientIds, sql), ...filter.matching([PATIENT_ID], sql));
   }
   among('s.study_instance_uid', query.studyInstanceUids);
   among('x.series_instance_uid', query.seriesInstanceUids);
@@ -74,7 +93,7 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
   if (query.model === 'patientless') among('i.sop_class_uid', query.sopClasses);
   if (given.length === 0) return ['false'];
   const labels = (query.model === 'patientless' ? (['i'] as const) : (['s', 'x', 'i'] as const)).flatMap(
-    (alias) => labelFilter(query.principal, alias, sql) ?? [],
+    (alias) => filter.rows(query.principal, alias, sql) ?? [],
   );
   return [
     query.model === 'patientless' ? 'i.series IS NULL' : 'i.series IS NOT NULL',
@@ -86,7 +105,8 @@ function conditionsOf(query: Query, labelFilter: LabelFilter, sql: SqlBuilder): 
 }
 
 export interface LocateOptions {
-  labelFilter?: LabelFilter;
+  /** What rules keep from who asks (`RestrictionReader`). */
+  restrictions?: Restrictions | null;
   /** Archives that may be asked for what we do not hold (`readArchives`). */
   archives?: readonly ArchiveState[];
 }
@@ -97,7 +117,7 @@ async function shallowOf(
   query: Query,
   total: number,
   order: readonly string[],
-  labelFilter: LabelFilter,
+  filter: Filter,
 ): Promise<ShallowStudy[]> {
   const { studyInstanceUids, seriesInstanceUids, sopInstanceUids, patientIds } = query;
   const bySeriesOrStudy = patientIds ?? studyInstanceUids ?? seriesInstanceUids;
@@ -105,7 +125,8 @@ async function shallowOf(
   if (sopInstanceUids !== undefined && total >= new Set(uids(sopInstanceUids)).size) return [];
   const sql = new SqlBuilder();
   const conditions = [shown('s'), 's.grouped IS NULL'];
-  if (patientIds !== undefined) conditions.push(personsOf(query, patientIds, sql));
+  if (patientIds !== undefined)
+    conditions.push(personsOf(query, patientIds, sql), ...filter.matching([PATIENT_ID], sql));
   if (studyInstanceUids !== undefined)
     conditions.push(`s.study_instance_uid = ANY(${sql.param(uids(studyInstanceUids), 'text[]')})`);
   // a series that is not known yet may be in any of the studies; where none is named, in those where it is known
@@ -113,8 +134,14 @@ async function shallowOf(
     conditions.push(
       `s.id IN (SELECT x.study FROM series x WHERE x.series_instance_uid = ANY(${sql.param(uids(seriesInstanceUids ?? []), 'text[]')}))`,
     );
-  const labels = labelFilter(query.principal, 's', sql);
+  const labels = filter.rows(query.principal, 's', sql);
   if (labels !== null) conditions.push(labels);
+  // what an archive sends for a UID may be of another row of it, which is denied
+  const other = filter.allowed('o', sql);
+  if (other !== null)
+    conditions.push(
+      `NOT EXISTS (SELECT 1 FROM study o WHERE o.study_instance_uid = s.study_instance_uid AND NOT (${other}))`,
+    );
   const text = `SELECT s.study_instance_uid, s.person FROM study s WHERE ${conditions.join(' AND ')}`;
   return shallowStudies(run, { text, values: sql.values }, order);
 }
@@ -131,6 +158,7 @@ interface LocatedRow extends OverlaidRow {
   study: string | null;
   series: string | null;
   wire: string;
+  labels: string[] | null;
   k0: string;
   k1: string;
   k2: string;
@@ -183,7 +211,9 @@ export async function locate(
   const query = LocateV1Schema.parse(request) as Query;
   const order = query.model === 'patientless' ? [] : askingOrder(options.archives ?? []);
   const sql = new SqlBuilder();
-  const where = conditionsOf(query, options.labelFilter ?? SEES_ALL, sql).join(' AND ');
+  const { restrictions } = options;
+  const filter = filterOf(restrictions);
+  const where = conditionsOf(query, filter, sql).join(' AND ');
   const byUid = query.model === 'patientless' || query.sopInstanceUids !== undefined;
   const from = `${byUid ? FROM : FROM_PATIENTS} WHERE ${where}`;
   const countValues = [...sql.values];
@@ -192,8 +222,10 @@ export async function locate(
     ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
     : '';
   const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
-      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
+      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
+  const hiding = (overlay: OverlayV1 | undefined, labels: readonly string[] | null): OverlayV1 | undefined =>
+    restrictions && labels ? concealing(overlay, hiddenKeys(restrictions, labels)) : overlay;
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
       `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
@@ -211,14 +243,15 @@ export async function locate(
     );
     const total = count?.total ?? 0;
     const overlayOf = await readOverlays(run, query.principal, given);
-    const deeper = await shallowOf(run, query, total, order, options.labelFilter ?? SEES_ALL);
+    const deeper = await shallowOf(run, query, total, order, filter);
     const ofShallow = await shallowOverlays(
       run,
       query.principal,
       deeper.map((one) => one.studyInstanceUid),
     );
     const shallow = deeper.map((one) => {
-      const overlay = ofShallow.get(one.studyInstanceUid);
+      const { overlay: shownValues, labels } = ofShallow.get(one.studyInstanceUid) ?? { labels: [] };
+      const overlay = hiding(shownValues, labels);
       return { ...one, ...(overlay ? { overlay } : {}) };
     });
     const last = rows.length > query.limit ? given.at(-1) : undefined;
@@ -226,7 +259,7 @@ export async function locate(
       total,
       patients: count?.patients ?? 0,
       instances: given.map((row) =>
-        withOverlay(overlayOf(row), {
+        withOverlay(hiding(overlayOf(row), row.labels), {
           sopInstanceUid: row.uid,
           sopClassUid: row.class,
           wireDigest: row.wire,

@@ -9,6 +9,7 @@ import {
 import type { LabelFilter } from './access';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
+import { hidesOrder, labelsColumn, predicateKeys, restrictedMatching, type Restrictions } from './restrictions';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
 
@@ -59,6 +60,26 @@ const ORDERS: Record<CatalogLevel | 'PATIENTLESS', Order> = {
   },
 };
 
+/** Where what rows are sorted by is hidden from who asks: as they came, which tells nothing of it. */
+const UNSORTED: Record<CatalogLevel, Order> = {
+  PATIENT: { kind: 'patient-unsorted', columns: ['p.id'], casts: ['bigint'], descending: false, shape: ['integer'] },
+  STUDY: { kind: 'study-unsorted', columns: ['s.id'], casts: ['bigint'], descending: true, shape: ['integer'] },
+  SERIES: {
+    kind: 'series-unsorted',
+    columns: ['x.study', 'x.id'],
+    casts: ['bigint', 'bigint'],
+    descending: false,
+    shape: ['integer', 'integer'],
+  },
+  IMAGE: {
+    kind: 'image-unsorted',
+    columns: ['i.series', 'i.sop_instance_uid'],
+    casts: ['bigint', 'text'],
+    descending: false,
+    shape: ['integer', 'text'],
+  },
+};
+
 const FROM: Record<CatalogLevel | 'PATIENTLESS', { from: string; base: string; aliases: Alias[] }> = {
   PATIENT: { from: 'patient p', base: 'p.studies > 0 AND p.grouped IS NULL', aliases: ['p'] },
   STUDY: { from: 'study s', base: `${shown('s')} AND s.grouped IS NULL`, aliases: ['s'] },
@@ -95,16 +116,24 @@ export interface StatementInput {
   after?: readonly (string | number)[];
   limit: number;
   labelFilter: LabelFilter;
+  /** What rules keep from who asks. */
+  restrictions?: Restrictions | null;
   returns: readonly QueryAttribute[];
 }
 
 /** Conditions on entities below the level (relational queries): some entity fulfils all of them together. */
-function belowCondition(level: CatalogLevel, below: Predicate[], sql: SqlBuilder): string | null {
+function belowCondition(input: StatementInput, below: Predicate[], sql: SqlBuilder): string | null {
   if (below.length === 0) return null;
+  const { level } = input.plan;
   const conditions = below.map((one) => predicateCondition(one, aliasOf(attributeOf(one), 'IMAGE', false), sql));
   const aliases = new Set(below.map((one) => aliasOf(attributeOf(one), 'IMAGE', false)));
   const parts: string[] = [];
-  if (level === 'PATIENT') parts.push('s.person = p.person', 's.grouped IS NULL', shown('s'));
+  if (level === 'PATIENT') {
+    parts.push('s.person = p.person', 's.grouped IS NULL', shown('s'));
+    const labels = input.labelFilter(input.principal, 's', sql);
+    if (labels !== null) parts.push(labels);
+  }
+  if (input.restrictions) parts.push(...restrictedMatching(input.restrictions, predicateKeys(below), 's', sql));
   if (level === 'PATIENT' || level === 'STUDY') parts.push('x.study = s.id', 'x.grouped IS NULL', shown('x'));
   if (aliases.has('i')) parts.push('coalesce(m.grouped, m.id) = x.id', 'i.series = m.id', 'i.is_answer');
   const tables = [
@@ -125,8 +154,12 @@ function conditionsOf(input: StatementInput, sql: SqlBuilder): string[] {
     !patientless && (attributeOf(one).key === PATIENT_ID || attributeOf(one).key === ISSUER_OF_PATIENT_ID);
   const own = plan.predicates.filter((one) => !isBelow(one) && !ofPerson(one));
   const conditions = own.map((one) => predicateCondition(one, aliasOf(attributeOf(one), plan.level, patientless), sql));
-  const below = belowCondition(plan.level, plan.predicates.filter(isBelow), sql);
+  const below = belowCondition(input, plan.predicates.filter(isBelow), sql);
   if (below !== null) conditions.push(below);
+  if (input.restrictions && !patientless) {
+    const keys = predicateKeys(plan.predicates.filter((one) => !isBelow(one)));
+    conditions.push(...restrictedMatching(input.restrictions, keys, plan.level === 'PATIENT' ? 'p' : 's', sql));
+  }
   const persons = plan.predicates.filter(ofPerson);
   if (persons.length > 0)
     conditions.push(
@@ -163,7 +196,10 @@ function identityColumns(alias: 'p' | 's'): string[] {
 export function searchStatement(input: StatementInput): SearchStatement {
   const { plan } = input;
   const shape = plan.model === 'patientless' ? 'PATIENTLESS' : plan.level;
-  const [order, source, sql] = [ORDERS[shape], FROM[shape], new SqlBuilder()];
+  const restrictions = shape === 'PATIENTLESS' ? null : input.restrictions;
+  const unsorted = restrictions && hidesOrder(restrictions, plan.level);
+  const order = unsorted ? UNSORTED[plan.level] : ORDERS[shape];
+  const [source, sql] = [FROM[shape], new SqlBuilder()];
   const conditions = [source.base, ...conditionsOf(input, sql)];
   for (const alias of source.aliases) {
     const labels = input.labelFilter(input.principal, alias, sql);
@@ -183,6 +219,7 @@ export function searchStatement(input: StatementInput): SearchStatement {
     ...source.aliases.map((alias) => `${alias}.attributes AS kept_${alias}`),
     ...computed.map((attribute, i) => `${computedColumn(attribute.key, aliases[i] as Alias) ?? 'NULL'} AS c${i}`),
     ...(shape === 'PATIENTLESS' ? [] : identityColumns(shape === 'PATIENT' ? 'p' : 's')),
+    ...(restrictions ? [labelsColumn(shape === 'PATIENT' ? 'p' : 's')] : []),
   ];
   const body = `SELECT ${columns.join(', ')} FROM ${source.from}${needsPatient ? ' JOIN patient p ON p.person = s.person AND p.grouped IS NULL' : ''}
     WHERE ${conditions.join(' AND ')}`;

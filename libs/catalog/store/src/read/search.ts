@@ -19,6 +19,7 @@ import { SEES_ALL, type LabelFilter } from './access';
 import { noticesOf, tooDeep, type ArchiveState } from './archives';
 import { availability } from './availability';
 import { readCursor, writeCursor } from './cursor';
+import { conceal, restrictedRows, type Restrictions } from './restrictions';
 import { toMatch, wantedItems } from './result';
 import type { QueryRunner } from './runner';
 import { searchStatement } from './search-sql';
@@ -26,7 +27,8 @@ import { readIdentities, showIdentity, shownIdentity, type OwnIdentity } from '.
 
 export interface SearchOptions {
   attributes?: AttributeSet;
-  labelFilter?: LabelFilter;
+  /** What rules keep from who asks (`RestrictionReader`). */
+  restrictions?: Restrictions | null;
   /** What is known of the archives (`readArchives`), for saying what the answer may miss. None: there are no archives. */
   archives?: readonly ArchiveState[];
   /** Largest page in bytes of JSON (default 256 KiB); one match is always given. */
@@ -79,6 +81,8 @@ export async function search(
   const returns = returnsOf(plan, attributes);
   const keys = query.keys as QueryKey[];
   const archives = options.archives ?? [];
+  const { restrictions } = options;
+  const labelFilter: LabelFilter = restrictions ? restrictedRows(restrictions) : SEES_ALL;
   const statement = (after?: readonly (string | number)[]): ReturnType<typeof searchStatement> =>
     searchStatement({
       plan,
@@ -87,7 +91,8 @@ export async function search(
       limit: query.limit + 1,
       returns,
       requestedIssuer: keys.find((key) => key.tag === '00100021')?.values.find((value) => value !== ''),
-      labelFilter: options.labelFilter ?? SEES_ALL,
+      labelFilter,
+      restrictions,
       after,
     });
   const { order } = statement();
@@ -108,7 +113,7 @@ export async function search(
     ? await availability(runner, plan.level, plan.model === 'patientless' ? [] : given.map(rowId), archives)
     : null;
   for (const row of given) {
-    const match = toMatch(
+    const full = toMatch(
       {
         kept: aliases.map((alias) => row[`kept_${alias}`] as KeptAttributes).reverse(),
         computed: Object.fromEntries(computed.map((attribute, i) => [attribute.key, row[`c${i}`]])),
@@ -118,8 +123,11 @@ export async function search(
       wanted,
     );
     const shown = plan.model === 'patientless' ? null : shownIdentity(query.principal, ownIdentity(row), identities);
-    if (shown) showIdentity(match, shown, wanted.get('00101002'));
-    if (available) match[AVAILABILITY] = { vr: 'CS', Value: [available.get(rowId(row)) ?? 'ONLINE'] };
+    if (shown) showIdentity(full, shown, wanted.get('00101002'));
+    if (available) full[AVAILABILITY] = { vr: 'CS', Value: [available.get(rowId(row)) ?? 'ONLINE'] };
+    // of objects without a patient no rule of studies speaks
+    const labels = row['labels'] as string[] | undefined;
+    const match = restrictions && labels ? conceal(full, restrictions, labels) : full;
     bytes += Buffer.byteLength(JSON.stringify(match));
     if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
     matches.push(match);

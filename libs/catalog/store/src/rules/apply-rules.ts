@@ -8,6 +8,7 @@ import { overlayOf, writtenAt, type ActiveRules } from './active-rules';
 import { contextOf, saidOf, stationOf } from './rule-context';
 import { deviceNames, instanceRows, patientRows, seriesRows, studyRows, type RuleRow } from './rule-rows';
 import { showInstanceOverlays } from './show-instances';
+import { labelStudies } from './study-labels';
 
 export interface RuledRows {
   /** Ids of rows of local identities that were touched. */
@@ -91,7 +92,8 @@ export async function applyRules(client: SqlClient, touched: RuledRows, options:
     patients: patients.map((row) => row.id),
     studies: [...new Set([...studies.map((row) => row.id), ...(await studiesOf(client, series)), ...instances])],
   };
-  await regroupChanged(client, shown, options);
+  const labelled = await labelStudies(client, touched.studies, rules);
+  await regroupChanged(client, { ...shown, studies: [...new Set([...shown.studies, ...labelled])] }, options);
   return shown;
 }
 

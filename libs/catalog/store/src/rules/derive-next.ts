@@ -5,6 +5,8 @@ import type { DeriveOptions } from '../write/ranks';
 import { updateStudies } from '../write/regroup';
 import type { UpdatedStudy } from '../write/sums';
 import { applyRules } from './apply-rules';
+import { labelsOf } from './restrictive-rules';
+import { relyOnLabels } from './rule-sets';
 
 export interface DerivedBatch {
   studies: UpdatedStudy[];
@@ -66,5 +68,6 @@ export async function deriveNext(client: SqlClient, options: DeriveOptions, limi
       done,
     ],
   );
+  if (done) await relyOnLabels(client, labelsOf(rules.compiled.ruleSet));
   return { studies: updated, patients: changed.patients, done };
 }

@@ -49,10 +49,13 @@ export async function listRuleSets(client: SqlClient, before: number, limit: num
   return (await client.query<StoredRuleSet>(sql, [before, limit])).rows;
 }
 
-/** Brings a rule set into force for what is written from now on; `deriveNext` brings what is there to it. */
+/**
+ * Brings a rule set into force for what is written from now on; `deriveNext` brings what is there to it.
+ * `labels`: names of its conditions on studies (`labelsOf`).
+ */
 export async function appendRuleSet(
   client: SqlClient,
-  set: Omit<StoredRuleSet, 'version' | 'madeAt'>,
+  set: Omit<StoredRuleSet, 'version' | 'madeAt'> & { labels: readonly string[] },
 ): Promise<StoredRuleSet> {
   await client.query('SELECT pg_advisory_xact_lock($1)', [RULE_LOCK]);
   const { rows } = await client.query<StoredRuleSet>(
@@ -60,8 +63,16 @@ export async function appendRuleSet(
      RETURNING ${COLUMNS}`,
     [set.source, set.digest, set.authorVersion, set.rules, set.origin, set.madeBy, set.reason],
   );
+  // rows are not tested for the others from now on, so none of them may be relied on when it comes back
+  await client.query('DELETE FROM rule_label WHERE label <> ALL($1::text[])', [set.labels]);
   await startDerivation(client, rows[0]!.version);
   return rows[0]!;
+}
+
+/** Every row was tested for these conditions: they may be relied on. */
+export async function relyOnLabels(client: SqlClient, labels: readonly string[]): Promise<void> {
+  if (labels.length === 0) return;
+  await client.query('INSERT INTO rule_label (label) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [labels]);
 }
 
 /** From the start again, with the version in force. */

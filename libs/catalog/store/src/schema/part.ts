@@ -6,6 +6,7 @@ import { CatalogArchives1764100000003 } from './0003-archives';
 import { CatalogPersons1764120000004 } from './0004-persons';
 import { CatalogGroups1764130000005 } from './0005-groups';
 import { CatalogRules1764180000006 } from './0006-rules';
+import { CatalogLabels1764230000007 } from './0007-labels';
 
 /** The catalog's tables, for `PostgresModule.forFeature(CATALOG_SCHEMA)`. */
 export const CATALOG_SCHEMA: SchemaPart = {
@@ -18,5 +19,6 @@ export const CATALOG_SCHEMA: SchemaPart = {
     CatalogPersons1764120000004,
     CatalogGroups1764130000005,
     CatalogRules1764180000006,
+    CatalogLabels1764230000007,
   ],
 };

@@ -6,6 +6,7 @@
 import type { KeptAttributes } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import type { StudySaid } from '../entities';
+import { LABEL_GROUPS } from '../rules/study-labels';
 import { shown } from '../shown';
 import { fillIn, layeredRow } from './layers';
 import type { Locked } from './levels';
@@ -378,6 +379,7 @@ async function showStudies(
     'UPDATE study t SET said = k.said::jsonb FROM unnest($1::bigint[], $2::text[]) k(id, said) WHERE t.id = k.id',
     [rows.map((row) => row.id), said.map((one) => (one === null ? null : JSON.stringify(one)))],
   );
+  await client.query(LABEL_GROUPS, [rows.map((row) => row.id)]);
   await groupSeries(client, rows, place);
 }
 
