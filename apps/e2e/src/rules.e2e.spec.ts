@@ -68,6 +68,7 @@ beforeAll(async () => {
       peers: [
         { aeTitle: 'WSNORTH', issuer: 'NORTH' },
         { aeTitle: 'WSANY' },
+        { aeTitle: 'LECT1', name: 'LECTURE-1' },
         { aeTitle: 'RECEIVER', ...at, port: receiverPort },
       ],
       archives: [
@@ -138,7 +139,7 @@ describe('rules on where data came from', () => {
       'version: 1\nrules:\n  - id: d\n    scope: { user: [guest] }\n    actions: [deny: { reason: X }]\n',
     );
     await expect(runCli(system, 'rules', 'apply', file)).rejects.toThrow(
-      /wrong.yaml:3:5: error: rule d: deny of phase outbound: nothing carries it out yet/,
+      /wrong.yaml:3:5: error: rule d: who asks is known by workstation/,
     );
     await expect(runCli(system, 'rules', 'show')).rejects.toThrow(/no such rule set/);
   });
@@ -209,5 +210,46 @@ describe('rules on where data came from', () => {
     expect((await any.getStudy(north.uid, [CT])).datasets).toEqual(north.digests);
     expect((await runCli(system, 'rules', 'restore', '1')).trim()).toMatch(/restores version 1/);
     await eventually('shown again', async () => (await find('muller*')).length === 1);
+  });
+});
+
+describe('rules on who asks', () => {
+  it('keep studies and elements from the workstation they name, in queries and in what is retrieved', async () => {
+    await rules(`
+version: 3
+rules:
+  - id: no-south
+    scope: { archive: [south], workstation: [LECTURE-1] }
+    actions:
+      - deny: { reason: not for teaching }
+  - id: nameless
+    scope: { workstation: [LECTURE-1] }
+    when: tags.Modality == "CT"
+    actions:
+      - hide: [PatientName, PatientID]
+`);
+    const lecture = new Workstation({ port: system.dicomPort, aeTitle: system.aeTitle }, 'LECT1');
+    const name = (pattern: string) => ({ vr: 'PN', Value: [{ Alphabetic: pattern }] });
+    const seen = async (pattern: string): Promise<string[][]> => {
+      const { matches } = await lecture.find({ ...KEYS, '00100010': name(pattern) });
+      return matches.map((match) => ['0020000D', '00100010', '00100020'].map((key) => valueOf(match, key) ?? ''));
+    };
+    // while studies are tested it is told nothing at all
+    await eventually('in force', async () => (await seen('*').catch(() => [])).length === 1);
+    expect(await seen('*')).toEqual([[north.uid, '', '']]);
+    expect(await seen('HAUSMANN*')).toEqual([]);
+    expect(await find('HAUSMANN*')).toHaveLength(2);
+    const [first, ...more] = await retrieved(north.uid, 'LECT1');
+    expect(more.length + 1).toBe(north.instances.length);
+    expect([first!.strings('PatientName'), first!.strings('PatientID')]).toEqual([[], []]);
+    expect(JSON.stringify(first)).not.toMatch(/HAUSMANN|N-1/);
+    expect(await retrieved(south.uid, 'LECT1')).toEqual([]);
+    expect((await retrieved(south.uid, 'WSANY')).length).toBe(south.instances.length);
+    const receivedBefore = receiver.files().length;
+    await runDcmtk('movescu', [
+      ...['-S', '-aet', 'LECT1', '-aec', system.aeTitle, '-aem', 'RECEIVER', '127.0.0.1', String(system.dicomPort)],
+      ...['-k', 'QueryRetrieveLevel=STUDY', '-k', `StudyInstanceUID=${south.uid}`],
+    ]);
+    expect(receiver.files()).toHaveLength(receivedBefore);
   });
 });

@@ -1,5 +1,5 @@
 import { DEFAULT_ATTRIBUTES } from '@archipelago/catalog-model';
-import type { LocateReplyV1, Principal, SearchV1 } from '@archipelago/contracts';
+import type { LocateReplyV1, LocateV1, Principal, SearchV1 } from '@archipelago/contracts';
 import { compile, parseRules } from '@archipelago/rules';
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import { locate } from './read/locate';
@@ -101,7 +101,9 @@ async function find(
       { restrictions },
     );
     for (const match of reply.matches)
-      found.push(Object.fromEntries(Object.keys(keys).map((tag) => [tag, match[tag]?.Value?.[0]])));
+      found.push(
+        Object.fromEntries(Object.keys(keys).map((tag) => [tag, (match[tag]?.Value as unknown[] | undefined)?.[0]])),
+      );
     ({ cursor } = reply);
   } while (cursor !== undefined);
   return found;
@@ -110,14 +112,14 @@ const studies = async (principal: Principal, keys: Plain = {}): Promise<unknown[
   (await find(principal, 'STUDY', { '0020000D': '', ...keys })).map((row) => row['0020000D']).sort();
 async function located(principal: Principal, study: string, receivers: string[] = []): Promise<LocateReplyV1> {
   const restrictions = await reader.of(principal, receivers);
-  const request = {
+  const asked: LocateV1 = {
     principal,
     receivers,
     model: 'study-root',
     level: 'STUDY',
     studyInstanceUids: [UID(study)],
-  } as const;
-  return locate(runner, { ...request, receivers }, { restrictions });
+  };
+  return locate(runner, asked, { restrictions });
 }
 const image = (study: string, source: string, more: Plain = {}): Sample => ({ header: ct(study, 1, 1, more), source });
 
@@ -260,7 +262,8 @@ describe('a rule that hides', () => {
     const named = { '00100020': 'A', [NAME]: 'DOE^JANE' };
     await store(image('1', 'north', named), image('2', 'south', { ...named, '00100020': 'C' }));
     await apply(HIDDEN);
-    for (const keys of [{ [NAME]: 'DOE*' }, { '00100020': 'A' }, { '00100020': '*A*' }, { '00100021': 'NORTH' }]) {
+    const tried: Plain[] = [{ [NAME]: 'DOE*' }, { '00100020': 'A' }, { '00100020': '*A*' }, { '00100021': 'NORTH' }];
+    for (const keys of tried) {
       expect(await studies(WARD, keys)).toContain(UID('1'));
       expect(await studies(LECTURE, keys)).not.toContain(UID('1'));
       expect(await find(LECTURE, 'PATIENT', { [NAME]: '', ...keys })).toHaveLength(keys[NAME] ? 1 : 0);
