@@ -43,7 +43,12 @@ function hexDigest(value: unknown, field: string): string {
   return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? value : fail(field);
 }
 
-function encodeContext(c: EntryContext): Json {
+/**
+ * Context and tables in the order of the JSON; leftOut: [vr, offset, length, path...] each. One literal: an object that is
+ * spread and then added to gets a shape of its own for each property, every time, which costs more than all the rest.
+ */
+function encodeFields(c: EntryContext, t: Tables): Json {
+  const p = t.pixel;
   return {
     origin: c.origin,
     source: c.source,
@@ -55,34 +60,9 @@ function encodeContext(c: EntryContext): Json {
     sopClassUid: c.sopClassUid,
     sopInstanceUid: c.sopInstanceUid,
     transferSyntaxUid: c.transferSyntaxUid,
-    ...(c.harvest === undefined ? {} : { harvest: c.harvest }),
+    // JSON has no undefined: an object has no such field
+    harvest: c.harvest,
     warnings: c.warnings.slice(0, MAX_WARNINGS).map((w) => w.slice(0, MAX_TEXT)),
-  };
-}
-
-function decodeContext(v: Json): EntryContext {
-  const warnings = list(v.warnings, 'warnings');
-  if (warnings.length > MAX_WARNINGS) fail('warnings');
-  return {
-    origin: ORIGINS.find((o) => o === v.origin) ?? fail('origin'),
-    source: text(v.source, 'source'),
-    callingAeTitle: text(v.callingAeTitle, 'callingAeTitle'),
-    calledAeTitle: text(v.calledAeTitle, 'calledAeTitle'),
-    remoteAddress: text(v.remoteAddress, 'remoteAddress'),
-    site: text(v.site, 'site'),
-    receivedAt: text(v.receivedAt, 'receivedAt'),
-    sopClassUid: text(v.sopClassUid, 'sopClassUid'),
-    sopInstanceUid: text(v.sopInstanceUid, 'sopInstanceUid'),
-    transferSyntaxUid: text(v.transferSyntaxUid, 'transferSyntaxUid'),
-    ...(v.harvest === undefined ? {} : { harvest: HARVEST_LEVELS.find((l) => l === v.harvest) ?? fail('harvest') }),
-    warnings: warnings.map((w) => text(w, 'warnings')),
-  };
-}
-
-/** leftOut: [vr, offset, length, path...] each. */
-function encodeTables(t: Tables): Json {
-  const p = t.pixel;
-  return {
     leftOut: t.leftOut.map((v) => [v.vr, v.offset, v.length, ...v.path]),
     pixel: p && {
       tag: p.tag,
@@ -95,6 +75,26 @@ function encodeTables(t: Tables): Json {
       frameStarts: p.frameStarts,
     },
   };
+}
+
+function decodeContext(v: Json): EntryContext {
+  const warnings = list(v.warnings, 'warnings');
+  if (warnings.length > MAX_WARNINGS) fail('warnings');
+  const context: EntryContext = {
+    origin: ORIGINS.find((o) => o === v.origin) ?? fail('origin'),
+    source: text(v.source, 'source'),
+    callingAeTitle: text(v.callingAeTitle, 'callingAeTitle'),
+    calledAeTitle: text(v.calledAeTitle, 'calledAeTitle'),
+    remoteAddress: text(v.remoteAddress, 'remoteAddress'),
+    site: text(v.site, 'site'),
+    receivedAt: text(v.receivedAt, 'receivedAt'),
+    sopClassUid: text(v.sopClassUid, 'sopClassUid'),
+    sopInstanceUid: text(v.sopInstanceUid, 'sopInstanceUid'),
+    transferSyntaxUid: text(v.transferSyntaxUid, 'transferSyntaxUid'),
+    warnings: warnings.map((w) => text(w, 'warnings')),
+  };
+  if (v.harvest !== undefined) context.harvest = HARVEST_LEVELS.find((l) => l === v.harvest) ?? fail('harvest');
+  return context;
 }
 
 function within(offset: number, length: number, datasetLength: number, field: string): void {
@@ -152,7 +152,7 @@ function decodeTables(v: Json, datasetLength: number): Tables {
  * @throws PackFormatError
  */
 export function encodeEntryJson(context: EntryContext, tables: Tables, datasetLength: number): Buffer {
-  const value = { ...encodeContext(context), ...encodeTables(tables) };
+  const value = encodeFields(context, tables);
   decodeEntry(value, datasetLength);
   return Buffer.from(JSON.stringify(value), 'utf8');
 }
@@ -164,7 +164,7 @@ export function decodeEntryJson(json: Buffer, datasetLength: number): EntryConte
 
 function decodeEntry(value: Json, datasetLength: number): EntryContext & Tables {
   const context = decodeContext(value);
-  return { ...context, ...decodeTables(value, tableBound(context, datasetLength)) };
+  return Object.assign(context, decodeTables(value, tableBound(context, datasetLength)));
 }
 
 /** Tables of a deflated dataset (PS3.5 A.5) count inflated bytes: how many there are is not known from its length. */
@@ -174,19 +174,19 @@ function tableBound({ transferSyntaxUid }: EntryContext, datasetLength: number):
 
 export function encodeIndex(index: PackIndex): Buffer {
   const { format, packId, edgeId, site, createdAt, sealedAt } = index;
-  const entries = index.entries.map((e) => ({
-    ...encodeContext(e),
-    ...encodeTables(e),
-    offset: e.offset,
-    length: e.length,
-    datasetOffset: e.datasetOffset,
-    datasetLength: e.datasetLength,
-    wireDigest: e.wireDigest,
-    headerDigest: e.headerDigest,
-    headerOffset: e.headerOffset,
-    headerLength: e.headerLength,
-    headerRawLength: e.headerRawLength,
-  }));
+  const entries = index.entries.map((e) =>
+    Object.assign(encodeFields(e, e), {
+      offset: e.offset,
+      length: e.length,
+      datasetOffset: e.datasetOffset,
+      datasetLength: e.datasetLength,
+      wireDigest: e.wireDigest,
+      headerDigest: e.headerDigest,
+      headerOffset: e.headerOffset,
+      headerLength: e.headerLength,
+      headerRawLength: e.headerRawLength,
+    }),
+  );
   return Buffer.from(JSON.stringify({ format, packId, edgeId, site, createdAt, sealedAt, entries }), 'utf8');
 }
 
@@ -208,9 +208,11 @@ function decodeIndexEntry(
   const v = value as Json;
   const datasetLength = count(v.datasetLength, 'datasetLength');
   const context = decodeContext(v);
+  const tables = decodeTables(v, tableBound(context, datasetLength));
   const entry: PackEntry = {
     ordinal,
     ...context,
+    ...tables,
     offset: count(v.offset, 'offset'),
     length: count(v.length, 'length'),
     datasetOffset: count(v.datasetOffset, 'datasetOffset'),
@@ -220,7 +222,6 @@ function decodeIndexEntry(
     headerOffset: count(v.headerOffset, 'headerOffset'),
     headerLength: count(v.headerLength, 'headerLength'),
     headerRawLength: count(v.headerRawLength, 'headerRawLength'),
-    ...decodeTables(v, tableBound(context, datasetLength)),
   };
   const metaLength = entry.datasetOffset - entry.offset;
   if (entry.offset < after || metaLength < 0 || metaLength > LIMITS.metaBytes) fail('offset');

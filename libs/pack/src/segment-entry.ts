@@ -124,8 +124,8 @@ export class SegmentEntry implements EntryWriter {
       entryJson,
       header: compressed,
     });
-    const entry: PackEntry = {
-      ...said,
+    // `said` may hold places too, those of a segment that is recovered. As to the form: see encodeFields().
+    const entry: PackEntry = Object.assign({ ordinal: 0 }, said, {
       ordinal: segment.entries,
       offset: entryOffset,
       length: meta.length + datasetLength,
@@ -138,7 +138,7 @@ export class SegmentEntry implements EntryWriter {
       headerRawLength: header.header.length,
       leftOut,
       pixel,
-    };
+    });
     return { entry, trailer, compressed, wireDigest };
   }
 
