@@ -7,7 +7,7 @@ import {
 } from '@archipelago/dicom-core';
 import { DatasetError } from './dataset-error';
 import { GrowingBuffer } from './growing-buffer';
-import { KNOWN, LONG, OB, UL, vrCode, vrFlags, type VrCode } from './vr-code';
+import { KNOWN, LONG, vrFlags } from './vr-code';
 
 /** What group 0002 says (PS3.10 section 7.1). */
 export interface Part10Meta {
@@ -51,18 +51,24 @@ const FIELDS: readonly (readonly [number, string, keyof Part10Meta])[] = [
   [0x00020018, 'AE', 'receivingAeTitle'],
 ];
 
-function element(out: GrowingBuffer, tag: number, vr: VrCode, value: Buffer, padding: number): void {
+/** Preamble, 'DICM', (0002,0000) with a length of 0, (0002,0001). */
+const START = Buffer.concat([
+  Buffer.alloc(128),
+  Buffer.from('DICM\x02\0\0\0UL\x04\0\0\0\0\0\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01', 'latin1'),
+]);
+/** Where the value of (0002,0000) stands; it counts the bytes behind itself. */
+const GROUP_LENGTH_AT = 140;
+
+/** Of a VR whose length has 16 bits. */
+function textElement(out: GrowingBuffer, tag: number, vr: string, text: string): void {
+  const length = text.length + (text.length & 1);
   out.tag(tag);
-  out.reserve(2);
-  out.bytes[out.length++] = vr >> 8;
-  out.bytes[out.length++] = vr & 0xff;
-  const length = value.length + (value.length & 1);
-  if ((vrFlags(vr) & LONG) !== 0) {
-    out.u16(0);
-    out.u32(length);
-  } else out.u16(length);
-  out.append(value, 0, value.length);
-  if (length !== value.length) out.append(Buffer.of(padding), 0, 1);
+  out.u16(vr.charCodeAt(0) | (vr.charCodeAt(1) << 8));
+  out.u16(length);
+  out.reserve(length);
+  out.bytes.write(text, out.length, 'latin1');
+  if (length !== text.length) out.bytes[out.length + text.length] = vr === 'UI' ? 0 : 0x20;
+  out.length += length;
 }
 
 /**
@@ -75,19 +81,14 @@ export function writePart10Meta(meta: Part10Meta): Buffer {
     implementationVersionName: IMPLEMENTATION_VERSION_NAME,
     ...meta,
   };
-  const group = new GrowingBuffer(512);
-  element(group, 0x00020001, OB, Buffer.of(0, 1), 0);
+  const out = new GrowingBuffer(640);
+  out.append(START, 0, START.length);
   for (const [tag, vr, key] of FIELDS) {
     const text = all[key];
-    if (text) element(group, tag, vrCode(vr), Buffer.from(text, 'latin1'), vr === 'UI' ? 0 : 0x20);
+    if (text) textElement(out, tag, vr, text);
   }
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(group.length);
-  const head = new GrowingBuffer(144);
-  head.append(Buffer.alloc(128), 0, 128);
-  head.append(Buffer.from('DICM', 'latin1'), 0, 4);
-  element(head, 0x00020000, UL, length, 0);
-  return Buffer.concat([head.view(), group.view()]);
+  out.bytes.writeUInt32LE(out.length - GROUP_LENGTH_AT - 4, GROUP_LENGTH_AT);
+  return out.view();
 }
 
 /**
