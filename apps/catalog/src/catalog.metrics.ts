@@ -6,6 +6,7 @@ import { LATENCY_BUCKETS, MetricsRegistry } from '@archipelago/platform-service'
 export class CatalogMetrics {
   private readonly seconds;
   private readonly rows;
+  readonly denied;
 
   constructor(registry: MetricsRegistry) {
     this.seconds = registry.histogram({
@@ -18,6 +19,10 @@ export class CatalogMetrics {
       name: 'archipelago_catalog_query_rows_total',
       help: 'Matches and located instances given',
       labelNames: ['query', 'level'],
+    });
+    this.denied = registry.counter({
+      name: 'archipelago_catalog_denied_studies_total',
+      help: 'Studies that retrievals named and rules denied',
     });
   }
 

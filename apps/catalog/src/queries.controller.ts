@@ -1,7 +1,14 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { configuredAttributes } from '@archipelago/catalog-model';
-import { locate, QueryRunner, RestrictionReader, search } from '@archipelago/catalog-store';
+import {
+  deniedStudies,
+  locate,
+  QueryRunner,
+  RestrictionReader,
+  search,
+  type Restrictions,
+} from '@archipelago/catalog-store';
 import {
   Locate,
   Search,
@@ -11,7 +18,7 @@ import {
   type SearchV1,
 } from '@archipelago/contracts';
 import { OnQuery } from '@archipelago/platform-bus';
-import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig } from '@archipelago/platform-service';
+import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, Logger } from '@archipelago/platform-service';
 import { ArchiveStates } from './archive-states';
 import { CatalogMetrics } from './catalog.metrics';
 
@@ -25,6 +32,7 @@ export class QueriesController {
     private readonly archives: ArchiveStates,
     private readonly rules: RestrictionReader,
     private readonly metrics: CatalogMetrics,
+    private readonly logger: Logger,
     @Inject(ARCHIPELAGO_CONFIG) config: ArchipelagoConfig,
   ) {
     this.attributes = configuredAttributes(config.queryAttributes);
@@ -52,9 +60,19 @@ export class QueriesController {
       async () => {
         const asked = this.rules.of(request.principal, request.receivers);
         const [archives, restrictions] = await Promise.all([this.archives.now(), asked]);
+        if (restrictions) await this.tellDenied(request, restrictions);
         return locate(this.runner, request, { archives, restrictions });
       },
       (reply) => reply.instances.length,
     );
+  }
+
+  /** Who asks is not told that there is something; who runs the system is. */
+  private async tellDenied(request: LocateV1, restrictions: Restrictions): Promise<void> {
+    if (request.cursor !== undefined || request.studyInstanceUids === undefined) return;
+    const count = await deniedStudies(this.runner, request.studyInstanceUids, restrictions);
+    if (count === 0) return;
+    this.metrics.denied.inc(count);
+    this.logger.info('rules deny studies that a retrieval names', { count, peer: request.principal.name });
   }
 }

@@ -26,5 +26,5 @@ export { applyRules, type Ruled, type RuledRows } from './rules/apply-rules';
 export { deriveNext, type DerivedBatch } from './rules/derive-next';
 export * from './rules/rule-sets';
 export { labelsOf, unactedRestriction } from './rules/restrictive-rules';
-export { RestrictionReader, type Restrictions } from './read/restrictions';
+export { deniedStudies, RestrictionReader, type Restrictions } from './read/restrictions';
 export { newestSamples, samplesOf, type RuleSample, type SampleOptions } from './rules/rule-samples';

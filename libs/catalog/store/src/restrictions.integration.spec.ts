@@ -3,7 +3,7 @@ import type { LocateReplyV1, LocateV1, Principal, SearchV1 } from '@archipelago/
 import { compile, parseRules } from '@archipelago/rules';
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import { locate } from './read/locate';
-import { RestrictionReader, RulesNotReadyError } from './read/restrictions';
+import { deniedStudies, RestrictionReader, RulesNotReadyError } from './read/restrictions';
 import { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
@@ -143,6 +143,7 @@ describe('a rule that denies', () => {
     expect((await located(WARD, '1')).total).toBe(1);
     expect((await located(LECTURE, '1')).total).toBe(0);
     expect((await located(LECTURE, '2')).total).toBe(1);
+    expect(await deniedStudies(runner, [UID('1'), UID('2')], (await reader.of(LECTURE))!)).toBe(1);
     // by way of somebody else's C-MOVE neither
     expect((await located(WARD, '1', ['AE9', 'LECTURE-1'])).total).toBe(0);
   });

@@ -216,3 +216,20 @@ export function concealing(overlay: OverlayV1 | undefined, keys: ReadonlySet<str
   }
   return { set, removed: [...removed], hidden: [...keys] };
 }
+
+/** How many of the studies that are named are denied: for the log of those who run the system, not for who asks. */
+export async function deniedStudies(
+  runner: QueryRunner,
+  studyInstanceUids: readonly string[],
+  { deny }: Restrictions,
+): Promise<number> {
+  if (deny !== null && deny.length === 0) return 0;
+  const [row] = await runner.read((run) =>
+    run<{ count: number }>(
+      `SELECT count(DISTINCT study_instance_uid)::int AS count FROM study s
+       WHERE study_instance_uid = ANY($1::text[]) AND ${shown('s')} AND ($2::text[] IS NULL OR labels && $2)`,
+      [studyInstanceUids, deny],
+    ),
+  );
+  return row?.count ?? 0;
+}
