@@ -1,8 +1,19 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CATALOG_SCHEMA, generateCatalog, QueryRunner, search, type ArchiveState } from '@archipelago/catalog-store';
+import {
+  appendRuleSet,
+  CATALOG_SCHEMA,
+  generateCatalog,
+  labelsOf,
+  QueryRunner,
+  relyOnLabels,
+  RestrictionReader,
+  search,
+  type ArchiveState,
+} from '@archipelago/catalog-store';
 import type { SearchV1 } from '@archipelago/contracts';
 import { Database, makeDataSource, migrate } from '@archipelago/platform-storage';
+import { parseRules } from '@archipelago/rules';
 import { startPostgres } from '@archipelago/testing';
 import { atMost, millis, type BenchContext, type Benchmark, type BenchResult } from './report';
 import { percentile } from './statistics';
@@ -139,12 +150,44 @@ async function openCatalog(
   };
 }
 
+const ASKER = 'BENCH';
+const RULES = `
+version: 1
+rules:
+  - id: denied
+    scope: { archive: [archive0], workstation: [${ASKER}] }
+    when: tags.PatientSex == "F"
+    actions: [{ deny: { reason: bench } }]
+  - id: hidden
+    scope: { archive: [archive1], workstation: [${ASKER}] }
+    actions: [{ hide: [PatientName, AccessionNumber] }]
+`;
+
+/** Rules that deny every tenth study to who asks, and hide elements of another tenth: as ingest would have labelled them. */
+async function restrict(database: Database): Promise<void> {
+  const { ruleSet } = parseRules(RULES);
+  const labels = labelsOf(ruleSet!);
+  await database.withTransaction(async (client) => {
+    const { rules, digest, version: authorVersion } = ruleSet!;
+    const by = { origin: 'command', madeBy: 'bench', reason: '' } as const;
+    await appendRuleSet(client, { ...by, source: RULES, digest, authorVersion, rules: rules.length, labels });
+    for (const [i, label] of labels.entries())
+      await client.query(`UPDATE study SET labels = ARRAY[$1::text] WHERE id % 10 = $2 AND labels <> ARRAY[$1::text]`, [
+        label,
+        i,
+      ]);
+    await relyOnLabels(client, labels);
+  });
+  await database.query('VACUUM ANALYZE study');
+}
+
 async function timed(
   runner: QueryRunner,
   query: Query,
   count: number,
   studies: number,
   archives: ArchiveState[],
+  rules: RestrictionReader,
 ): Promise<{ ms: number[]; matches: number }> {
   const ms: number[] = [];
   let matches = 0;
@@ -155,15 +198,17 @@ async function timed(
     ];
     const started = performance.now();
     const issuer = query.issuer?.(i, studies);
+    const principal = { kind: 'peer' as const, site: 'main', name: ASKER, ...(issuer === undefined ? {} : { issuer }) };
+    const restrictions = await rules.of(principal);
     const reply = await search(
       runner,
       {
-        principal: { kind: 'peer', site: 'main', name: 'BENCH', ...(issuer === undefined ? {} : { issuer }) },
+        principal,
         model: 'study-root',
         level: 'STUDY',
         keys,
       },
-      { archives },
+      { archives, restrictions },
     );
     ms.push(performance.now() - started);
     matches += reply.matches.length;
@@ -178,13 +223,17 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const { database, stop } = await openCatalog(context, studies, count);
   try {
     const runner = new QueryRunner(database);
+    const restricted = context.option('rules') !== undefined;
+    if (restricted) await restrict(database);
+    const reader = new RestrictionReader(runner);
     const raw: Record<string, number[]> = {};
     const rows: string[][] = [];
     const verdicts: BenchResult['verdicts'] = [];
     for (const query of count > 0 ? ofArchives(count) : QUERIES) {
-      await timed(runner, query, 10, studies, archives);
-      const { ms, matches } = await timed(runner, query, Math.max(20, context.rounds * 40), studies, archives);
-      if (matches < query.matches * ms.length)
+      await timed(runner, query, 10, studies, archives, reader);
+      const { ms, matches } = await timed(runner, query, Math.max(20, context.rounds * 40), studies, archives, reader);
+      // what is denied or hidden matches nothing
+      if (matches < query.matches * ms.length * (restricted ? 0.7 : 1))
         throw new Error(`${query.name}: only ${matches} matches in ${ms.length} queries`);
       raw[query.name] = ms;
       const p95 = percentile(ms, 95);
@@ -203,7 +252,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
     return {
       tables: [
         {
-          title: `Search in the catalog, STUDY level, ${studies} studies${count > 0 ? ` in ${count} archives, every other person linked` : ''}`,
+          title: `Search in the catalog, STUDY level, ${studies} studies${count > 0 ? ` in ${count} archives, every other person linked` : ''}${restricted ? ', every tenth denied to who asks, another tenth with hidden elements' : ''}`,
           columns,
           rows,
         },
