@@ -37,6 +37,7 @@ Options:
   --persons N    linkage: persons of the speed run (default 1000000; 0: none)
   --folder DIR   where everything is stored (default: a new folder under the system's temporary one)
   --json         one JSON document on standard output
+  --rules        find: rules deny a tenth of the studies to who asks and hide elements of another
   --check        exit status 1 when a promised figure does not hold
 
 Measures us and the peers in the same run, in turn within each round, with fresh UIDs every round. Needs Linux
@@ -68,6 +69,7 @@ async function main(argv: string[]): Promise<number> {
       reviews: { type: 'string' },
       persons: { type: 'string' },
       folder: { type: 'string' },
+      rules: { type: 'boolean' },
       small: { type: 'boolean' },
       json: { type: 'boolean' },
       check: { type: 'boolean' },
