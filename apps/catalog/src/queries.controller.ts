@@ -54,6 +54,7 @@ export class QueriesController {
 
   @OnQuery(Locate)
   locate(@Payload() request: LocateV1): Promise<LocateReplyV1> {
+    const { attributes } = this;
     return this.metrics.observe(
       'locate',
       request.level,
@@ -61,7 +62,7 @@ export class QueriesController {
         const asked = this.rules.of(request.principal, request.receivers);
         const [archives, restrictions] = await Promise.all([this.archives.now(), asked]);
         if (restrictions) await this.tellDenied(request, restrictions);
-        return locate(this.runner, request, { archives, restrictions });
+        return locate(this.runner, request, { archives, attributes, restrictions });
       },
       (reply) => reply.instances.length,
     );

@@ -2,7 +2,7 @@ import { parsePersonName, type PersonNameGroup } from '@archipelago/dicom-core';
 import type { CompiledRule, CompiledRules } from './compile';
 import type { EffectiveValue, Evaluation, RuleInput } from './evaluate';
 import { celError } from './expression';
-import type { Action, ActionKind, Destination, ValueSource } from './model';
+import type { Action, ActionKind, Destination, ObscureMethod, ValueSource } from './model';
 import { resultTexts, vrOf } from './parse-values';
 import { textsOf, type UnreadableValue } from './tag-types';
 import { valueProblem } from './value-check';
@@ -169,7 +169,8 @@ function route(on: Writing, rule: string, to: readonly Destination[]): Applied {
   return { done, skipped };
 }
 
-function obscured(values: readonly string[] | null, by: 'blank' | 'initials' | 'year'): readonly string[] {
+/** What is left of values: nothing, the initials of names, the first day of a date's year. */
+export function obscured(values: readonly string[] | null, by: ObscureMethod): readonly string[] {
   if (values === null || by === 'blank') return [];
   if (by === 'year')
     return values

@@ -14,5 +14,6 @@ export {
 } from './evaluate';
 export { dryRun, type Difference, type DryRun, type DryRunOptions, type RuleCount } from './dry-run';
 export { explain } from './explain';
+export { obscured } from './apply-action';
 export type { TagValue, TagValues } from './tag-types';
 export { valueProblem } from './value-check';

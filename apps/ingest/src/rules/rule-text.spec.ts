@@ -17,7 +17,9 @@ describe('a rule set that is to come into force', () => {
   });
 
   it.each([
-    '{ obscure: { tags: [PatientName], by: initials } }',
+    '{ obscure: { tags: [PatientName], by: initials, level: burned-in } }',
+    '{ obscure: { tags: [PatientID], by: blank } }',
+    '{ obscure: { tags: [SeriesDescription], by: blank } }',
     '{ hide: [Modality] }',
     '{ coerce: { StudyDescription: x } }',
     '{ route: { archive: south } }',
@@ -40,6 +42,7 @@ describe('a rule set that is to come into force', () => {
 
     it.each([
       asked('{ workstation: [LECTURE-1] }'),
+      asked('{ workstation: [LECTURE-1] }', undefined, '{ obscure: { tags: [PatientName], by: initials } }'),
       asked('{ archive: [north], workstation: [LECTURE-1] }', 'tags.Modality == "CT" && has(tags.StudyDescription)'),
       asked('{ person: [P-000001] }', 'ctx.archive != "north"', '{ hide: [PatientName, SeriesDescription] }'),
     ])('is taken where a study as a whole answers it', (text) => {

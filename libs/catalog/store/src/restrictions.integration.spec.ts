@@ -321,3 +321,44 @@ describe('a rule that hides', () => {
     expect((await search(runner, { ...asked, keys: inner }, { restrictions })).matches).toEqual([]);
   });
 });
+
+describe('a rule that obscures', () => {
+  it('shows less in answers and objects, and what it obscures matches nothing', async () => {
+    await store(image('1', 'north', { '00100010': 'Doe^Jane^Q', '00100030': '19600229' }), image('2', 'south'));
+    await store(studyAnswer('north', '3', { '00100010': 'Roe^Ann' }));
+    await apply(
+      'scope: { archive: [north], workstation: [LECTURE-1] }, actions: [{ obscure: { tags: [PatientName], by: initials } }, { obscure: { tags: [PatientBirthDate, StudyDate], by: year } }]',
+    );
+    const keys = { '0020000D': '', '00100010': '', '00100030': '', '00080020': '' };
+    const rows = await find(LECTURE, 'STUDY', keys);
+    expect(rows.find((row) => row['0020000D'] === UID('1'))).toEqual({
+      '0020000D': UID('1'),
+      '00100010': { Alphabetic: 'D^J^Q' },
+      '00100030': '19600101',
+      '00080020': '20260101',
+    });
+    expect(rows.find((row) => row['0020000D'] === UID('2'))).toMatchObject({ '00100030': '19600229' });
+    expect(await studies(LECTURE, { '00100010': 'Doe^Jane*' })).toEqual([]);
+    expect(await studies(WARD, { '00100010': 'Doe^Jane*' })).toEqual([UID('1')]);
+    expect(await studies(LECTURE, { '00100030': '19600229' })).toEqual([UID('2')]);
+    expect(await find(LECTURE, 'PATIENT', { '00100010': '' })).toContainEqual({ '00100010': { Alphabetic: 'D^J^Q' } });
+    const [instance] = (await located(LECTURE, '1')).instances;
+    expect(instance!.overlay!.set).toMatchObject({
+      '00100010': { vr: 'PN', Value: [{ Alphabetic: 'D^J^Q' }] },
+      '00100030': { vr: 'DA', Value: ['19600101'] },
+    });
+    expect(instance!.overlay!.hidden).toEqual(expect.arrayContaining(['00100010', '00100030', '00080020']));
+    expect((await located(WARD, '1')).instances[0]!.overlay).toBeUndefined();
+  });
+
+  it('is overruled by one that hides', async () => {
+    await store(image('1', 'main'));
+    const scope = 'scope: { workstation: [LECTURE-1] }';
+    await apply(
+      `${scope}, actions: [{ obscure: { tags: [PatientName], by: initials } }]`,
+      `${scope}, actions: [{ hide: [PatientName] }]`,
+    );
+    expect(await find(LECTURE, 'STUDY', { '00100010': '' })).toEqual([{ '00100010': undefined }]);
+    expect((await located(LECTURE, '1')).instances[0]!.overlay!.set['00100010']).toEqual({ vr: 'PN' });
+  });
+});

@@ -1,5 +1,5 @@
 /** What is to be shown of located objects in place of what they hold (docs/adr/0022): by rules, and whose they are. */
-import type { KeptElement, RowOverlay } from '@archipelago/catalog-model';
+import type { KeptAttributes, KeptElement, RowOverlay } from '@archipelago/catalog-model';
 import type { DicomJson, OverlayV1, Principal } from '@archipelago/contracts';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID } from './person-sql';
 import { plainElement } from './result';
@@ -16,10 +16,11 @@ interface StudyRow extends OwnIdentity {
   uid: string;
   set: Set;
   labels: string[];
+  kept: KeptAttributes;
 }
 
 const STUDIES = `
-  SELECT s.id::text, s.study_instance_uid AS uid, s.person, s.issuer, s.patient_id AS "patientId", s.linked, s.overlay -> 'set' AS set, s.labels
+  SELECT s.id::text, s.study_instance_uid AS uid, s.person, s.issuer, s.patient_id AS "patientId", s.linked, s.overlay -> 'set' AS set, s.labels, s.attributes AS kept
   FROM study s WHERE s.id = ANY($1::bigint[]) AND NOT s.is_group`;
 const SERIES =
   "SELECT id::text, overlay -> 'set' AS set FROM series WHERE id = ANY($1::bigint[]) AND overlay IS NOT NULL";
@@ -51,7 +52,7 @@ export async function shallowOverlays(
   run: Run,
   principal: Principal,
   studyUids: readonly string[],
-): Promise<Map<string, { overlay?: OverlayV1; labels: string[] }>> {
+): Promise<Map<string, { overlay?: OverlayV1; labels: string[]; kept: KeptAttributes }>> {
   if (studyUids.length === 0) return new Map();
   const rows = await run<{ id: string }>(
     'SELECT id::text FROM study WHERE study_instance_uid = ANY($1) AND NOT is_group ORDER BY id DESC',
@@ -62,10 +63,10 @@ export async function shallowOverlays(
     principal,
     rows.map((row) => row.id),
   );
-  const byUid = new Map<string, { overlay?: OverlayV1; labels: string[] }>();
-  for (const { uid, parts, labels } of overlays.values()) {
+  const byUid = new Map<string, { overlay?: OverlayV1; labels: string[]; kept: KeptAttributes }>();
+  for (const { uid, parts, labels, kept } of overlays.values()) {
     const overlay = merge(parts) ?? byUid.get(uid)?.overlay;
-    byUid.set(uid, { ...(overlay ? { overlay } : {}), labels: [...(byUid.get(uid)?.labels ?? []), ...labels] });
+    byUid.set(uid, { ...(overlay ? { overlay } : {}), labels: [...(byUid.get(uid)?.labels ?? []), ...labels], kept });
   }
   return byUid;
 }
@@ -74,7 +75,7 @@ async function studyOverlays(
   run: Run,
   principal: Principal,
   ids: readonly string[],
-): Promise<Map<string, { uid: string; parts: Set[]; labels: string[] }>> {
+): Promise<Map<string, { uid: string; parts: Set[]; labels: string[]; kept: KeptAttributes }>> {
   if (ids.length === 0) return new Map();
   const rows = await run<StudyRow>(STUDIES, [ids]);
   const persons = [...new Set(rows.filter((row) => row.linked).map((row) => row.person))];
@@ -82,7 +83,7 @@ async function studyOverlays(
   return new Map(
     rows.map((row) => [
       row.id,
-      { uid: row.uid, parts: [row.set, identitySet(principal, row, identities)], labels: row.labels },
+      { uid: row.uid, parts: [row.set, identitySet(principal, row, identities)], labels: row.labels, kept: row.kept },
     ]),
   );
 }

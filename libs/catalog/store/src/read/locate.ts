@@ -6,7 +6,13 @@ import {
   type LocateV1,
   type OverlayV1,
 } from '@archipelago/contracts';
-import { DEFAULT_ATTRIBUTES, sanitise, type Predicate } from '@archipelago/catalog-model';
+import {
+  DEFAULT_ATTRIBUTES,
+  sanitise,
+  type AttributeSet,
+  type KeptAttributes,
+  type Predicate,
+} from '@archipelago/catalog-model';
 import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
 import { archivesOf, askingOrder, shallowStudies, type ShallowStudy } from './archive-copies';
@@ -14,7 +20,15 @@ import type { ArchiveState } from './archives';
 import { readCursor, writeCursor } from './cursor';
 import { readOverlays, shallowOverlays, type LocatedRow as OverlaidRow } from './locate-overlay';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
-import { apart, concealing, hiddenKeys, restrictedMatching, restrictedRows, type Restrictions } from './restrictions';
+import {
+  apart,
+  concealing,
+  hiddenKeys,
+  obscuredElements,
+  restrictedMatching,
+  restrictedRows,
+  type Restrictions,
+} from './restrictions';
 import type { QueryRunner, Run } from './runner';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
@@ -107,6 +121,7 @@ function conditionsOf(query: Query, filter: Filter, sql: SqlBuilder): string[] {
 export interface LocateOptions {
   /** What rules keep from who asks (`RestrictionReader`). */
   restrictions?: Restrictions | null;
+  attributes?: AttributeSet;
   /** Archives that may be asked for what we do not hold (`readArchives`). */
   archives?: readonly ArchiveState[];
 }
@@ -159,6 +174,7 @@ interface LocatedRow extends OverlaidRow {
   series: string | null;
   wire: string;
   labels: string[] | null;
+  kept: KeptAttributes | null;
   k0: string;
   k1: string;
   k2: string;
@@ -211,7 +227,8 @@ export async function locate(
   const query = LocateV1Schema.parse(request) as Query;
   const order = query.model === 'patientless' ? [] : askingOrder(options.archives ?? []);
   const sql = new SqlBuilder();
-  const { restrictions } = options;
+  const { restrictions, attributes = DEFAULT_ATTRIBUTES } = options;
+  const obscures = restrictions !== undefined && restrictions !== null && restrictions.obscure.size > 0;
   const filter = filterOf(restrictions);
   const where = conditionsOf(query, filter, sql).join(' AND ');
   const byUid = query.model === 'patientless' || query.sopInstanceUids !== undefined;
@@ -222,10 +239,17 @@ export async function locate(
     ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
     : '';
   const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
-      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
+      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${obscures ? 's.attributes' : 'NULL'} AS kept, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
-  const hiding = (overlay: OverlayV1 | undefined, labels: readonly string[] | null): OverlayV1 | undefined =>
-    restrictions && labels ? concealing(overlay, hiddenKeys(restrictions, labels)) : overlay;
+  const hiding = (
+    overlay: OverlayV1 | undefined,
+    labels: readonly string[] | null,
+    kept: KeptAttributes | null,
+  ): OverlayV1 | undefined => {
+    if (!restrictions || !labels) return overlay;
+    const hidden = hiddenKeys(restrictions, labels);
+    return concealing(overlay, hidden, obscuredElements(restrictions, hidden, labels, kept ?? {}, attributes));
+  };
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
       `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
@@ -250,8 +274,8 @@ export async function locate(
       deeper.map((one) => one.studyInstanceUid),
     );
     const shallow = deeper.map((one) => {
-      const { overlay: shownValues, labels } = ofShallow.get(one.studyInstanceUid) ?? { labels: [] };
-      const overlay = hiding(shownValues, labels);
+      const found = ofShallow.get(one.studyInstanceUid);
+      const overlay = hiding(found?.overlay, found?.labels ?? [], found?.kept ?? null);
       return { ...one, ...(overlay ? { overlay } : {}) };
     });
     const last = rows.length > query.limit ? given.at(-1) : undefined;
@@ -259,7 +283,7 @@ export async function locate(
       total,
       patients: count?.patients ?? 0,
       instances: given.map((row) =>
-        withOverlay(hiding(overlayOf(row), row.labels), {
+        withOverlay(hiding(overlayOf(row), row.labels, row.kept), {
           sopInstanceUid: row.uid,
           sopClassUid: row.class,
           wireDigest: row.wire,

@@ -1,12 +1,21 @@
 /** What rules keep from who asks (docs/adr/0030). */
 import type { DicomJson, OverlayV1, Principal } from '@archipelago/contracts';
-import type { CatalogLevel, Predicate } from '@archipelago/catalog-model';
+import {
+  keptOf,
+  plainValues,
+  type AttributeSet,
+  type CatalogLevel,
+  type KeptAttributes,
+  type KeptElement,
+  type Predicate,
+} from '@archipelago/catalog-model';
 import { lookupTag, tagOf } from '@archipelago/dicom-core';
 import { TransientError } from '@archipelago/platform-service';
-import { parseRules, type RuleSet } from '@archipelago/rules';
+import { obscured, parseRules, type ObscureMethod, type RuleSet } from '@archipelago/rules';
 import { restrictiveRules } from '../rules/restrictive-rules';
 import { shown } from '../shown';
 import type { LabelFilter } from './access';
+import { plainElement } from './result';
 import type { QueryRunner } from './runner';
 import type { SqlBuilder } from './sql-builder';
 
@@ -18,6 +27,8 @@ export interface Restrictions {
   deny: When;
   /** Elements that are not there, by key. */
   hide: ReadonlyMap<string, When>;
+  /** Elements of which less is shown, by key; the first that holds decides. They match nothing, as if hidden. */
+  obscure: ReadonlyMap<string, readonly { when: When; by: ObscureMethod }[]>;
 }
 
 /** The rules in force cannot be relied on yet, or not be read: who they are for gets a failure, not an answer. */
@@ -61,11 +72,16 @@ function keyOf(keyword: string): string {
 export function restrictionsFor(ruleSet: RuleSet, names: readonly string[]): Restrictions | null {
   let deny: When = [];
   const hide = new Map<string, When>();
-  for (const { rule, label } of restrictiveRules(ruleSet)) {
+  const obscure = new Map<string, { when: When; by: ObscureMethod }[]>();
+  const byPriority = [...restrictiveRules(ruleSet)].sort((a, b) => b.rule.priority - a.rule.priority);
+  for (const { rule, label } of byPriority) {
     const { workstation } = rule.scope;
     if (workstation?.length && !workstation.some((name) => names.includes(name))) continue;
     for (const action of rule.actions) {
       if (action.kind === 'deny') deny = union(deny, label);
+      if (action.kind === 'obscure')
+        for (const key of action.tags.map(keyOf))
+          obscure.set(key, [...(obscure.get(key) ?? []), { when: union([], label), by: action.by }]);
       if (action.kind !== 'hide') continue;
       for (const keyword of action.tags) {
         const key = keyOf(keyword);
@@ -73,7 +89,14 @@ export function restrictionsFor(ruleSet: RuleSet, names: readonly string[]): Res
       }
     }
   }
-  return deny !== null && deny.length === 0 && hide.size === 0 ? null : { deny, hide };
+  return deny !== null && deny.length === 0 && hide.size + obscure.size === 0 ? null : { deny, hide, obscure };
+}
+
+/** Conditions under which the element matches nothing; undefined: it does always. */
+function unmatched({ hide, obscure }: Restrictions, key: string): When | undefined {
+  const all = [...(hide.has(key) ? [hide.get(key)!] : []), ...(obscure.get(key) ?? []).map(({ when }) => when)];
+  if (all.length === 0) return undefined;
+  return all.some((when) => when === null) ? null : [...new Set(all.flatMap((when) => when ?? []))];
 }
 
 interface InForce {
@@ -107,7 +130,9 @@ export class RestrictionReader {
     const restrictions = restrictionsFor(this.ruleSet, names);
     if (!restrictions) return null;
     const tested = new Set(now.labels);
-    const needed = [restrictions.deny, ...restrictions.hide.values()].flatMap((when) => when ?? []);
+    const { deny, hide, obscure } = restrictions;
+    const whens = [deny, ...hide.values(), ...[...obscure.values()].flatMap((list) => list.map(({ when }) => when))];
+    const needed = whens.flatMap((when) => when ?? []);
     if (needed.some((label) => !tested.has(label)))
       throw new RulesNotReadyError('studies are still tested for rules that concern who asks');
     return restrictions;
@@ -116,7 +141,8 @@ export class RestrictionReader {
   private take(version: number, source: string): void {
     const { ruleSet } = parseRules(source);
     // of a language that this version does not read: nobody is told what it may keep from them
-    if (!ruleSet && /\b(deny|hide)\b/.test(source)) throw new RulesNotReadyError('the rules in force cannot be read');
+    if (!ruleSet && /\b(deny|hide|obscure)\b/.test(source))
+      throw new RulesNotReadyError('the rules in force cannot be read');
     this.version = version;
     this.ruleSet = ruleSet;
   }
@@ -148,15 +174,16 @@ function keysOf(predicate: Predicate): string[] {
 
 /** What is hidden matches nothing: the rows, by alias of study or patient, on which these predicates may be tried. */
 export function restrictedMatching(
-  { deny, hide }: Restrictions,
+  restrictions: Restrictions,
   keys: readonly string[],
   alias: 's' | 'p',
   sql: SqlBuilder,
 ): string[] {
+  const { deny } = restrictions;
   if ((deny === null || deny.length > 0) && keys.some((key) => COUNTS.includes(key))) return ['false'];
   return [...new Set(keys)].flatMap((key) => {
-    if (!hide.has(key)) return [];
-    const when = hide.get(key)!;
+    const when = unmatched(restrictions, key);
+    if (when === undefined) return [];
     if (alias === 's' || when === null) return apart(when, 's', sql) ?? [];
     return `NOT EXISTS (${STUDIES_OF} AND v.labels && ${sql.param([...when], 'text[]')})`;
   });
@@ -165,8 +192,8 @@ export function restrictedMatching(
 export const predicateKeys = (predicates: readonly Predicate[]): string[] => predicates.flatMap(keysOf);
 
 /** Answers of the level are not to be sorted as they are. */
-export function hidesOrder({ hide }: Restrictions, level: CatalogLevel): boolean {
-  return SORTED_BY[level].some((key) => hide.has(key));
+export function hidesOrder(restrictions: Restrictions, level: CatalogLevel): boolean {
+  return SORTED_BY[level].some((key) => unmatched(restrictions, key) !== undefined);
 }
 
 /** Labels of the row, or of all studies of the person. */
@@ -183,6 +210,27 @@ export function hiddenKeys({ hide }: Restrictions, labels: readonly string[]): S
   return keys;
 }
 
+/** Keys that are obscured and not hidden in a row with these labels, with the elements to show: less of what `kept` says. */
+export function obscuredElements(
+  { obscure }: Restrictions,
+  hidden: ReadonlySet<string>,
+  labels: readonly string[],
+  kept: KeptAttributes,
+  attributes: AttributeSet,
+): DicomJson {
+  const held = new Set(labels);
+  const shown: DicomJson = {};
+  for (const [key, rules] of obscure) {
+    const rule = rules.find(({ when }) => when === null || when.some((label) => held.has(label)));
+    const attribute = attributes.get(key);
+    if (!rule || !attribute || hidden.has(key)) continue;
+    const element = kept[key];
+    const less: KeptElement | null = element ? keptOf(attribute, obscured(plainValues(key, element), rule.by)) : null;
+    shown[key] = less === null ? { vr: attribute.vr } : plainElement(less, null);
+  }
+  return shown;
+}
+
 function concealItems(element: DicomJson[string], keys: ReadonlySet<string>): DicomJson[string] {
   if (element.vr !== 'SQ' || element.Value === undefined) return element;
   const items = (element.Value as DicomJson[]).map((item) =>
@@ -194,27 +242,46 @@ function concealItems(element: DicomJson[string], keys: ReadonlySet<string>): Di
 }
 
 /** The match without what is hidden: asked for and empty, inside of sequences not there. */
-export function conceal(match: DicomJson, restrictions: Restrictions, labels: readonly string[]): DicomJson {
+export function conceal(
+  match: DicomJson,
+  restrictions: Restrictions,
+  labels: readonly string[],
+  attributes: AttributeSet,
+): DicomJson {
+  const less = obscuredElements(
+    restrictions,
+    hiddenKeys(restrictions, labels),
+    labels,
+    match as KeptAttributes,
+    attributes,
+  );
+  // in items of sequences there is no telling how much of it would be too much
   const keys = hiddenKeys(restrictions, labels);
   if (restrictions.deny === null || restrictions.deny.length > 0) for (const key of COUNTS) keys.add(key);
+  for (const key of Object.keys(less)) keys.add(key);
   return Object.fromEntries(
     Object.entries(match).map(([key, element]) => [
       key,
-      keys.has(key) ? { vr: element.vr } : concealItems(element, keys),
+      less[key] ?? (keys.has(key) ? { vr: element.vr } : concealItems(element, keys)),
     ]),
   );
 }
 
 /** The overlay that takes away from an object what is hidden, on top of what is shown in place of stored values. */
-export function concealing(overlay: OverlayV1 | undefined, keys: ReadonlySet<string>): OverlayV1 | undefined {
-  if (keys.size === 0) return overlay;
+export function concealing(
+  overlay: OverlayV1 | undefined,
+  keys: ReadonlySet<string>,
+  less: DicomJson,
+): OverlayV1 | undefined {
+  if (keys.size === 0 && Object.keys(less).length === 0) return overlay;
   const set = Object.fromEntries(Object.entries(overlay?.set ?? {}).filter(([key]) => !keys.has(key)));
-  const removed = new Set((overlay?.removed ?? []).filter((key) => !keys.has(key)));
+  const removed = new Set((overlay?.removed ?? []).filter((key) => !keys.has(key) && !(key in less)));
   for (const key of keys) {
     if (KEPT_EMPTY.has(key)) set[key] = { vr: lookupTag(parseInt(key, 16))?.vr ?? 'UN' };
     else removed.add(key);
   }
-  return { set, removed: [...removed], hidden: [...keys] };
+  Object.assign(set, less);
+  return { set, removed: [...removed], hidden: [...keys, ...Object.keys(less)] };
 }
 
 /** How many of the studies that are named are denied: for the log of those who run the system, not for who asks. */

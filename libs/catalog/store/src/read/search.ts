@@ -127,7 +127,7 @@ export async function search(
     if (available) full[AVAILABILITY] = { vr: 'CS', Value: [available.get(rowId(row)) ?? 'ONLINE'] };
     // of objects without a patient no rule of studies speaks
     const labels = row['labels'] as string[] | undefined;
-    const match = restrictions && labels ? conceal(full, restrictions, labels) : full;
+    const match = restrictions && labels ? conceal(full, restrictions, labels, attributes) : full;
     bytes += Buffer.byteLength(JSON.stringify(match));
     if (matches.length > 0 && bytes > (options.pageBytes ?? PAGE_BYTES)) break;
     matches.push(match);
