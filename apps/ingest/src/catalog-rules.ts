@@ -4,6 +4,7 @@ import {
   archiveRegistry,
   currentVersion,
   holdRules,
+  OWN_SOURCE,
   readRuleSet,
   type ActiveRules,
   type RegisteredArchive,
@@ -105,7 +106,7 @@ export class CatalogRules {
   /** Site whose edges reach a source; our own sources are called by their site. */
   private siteOf(source: string): string {
     const archive = this.registry.find((one) => one.name === source);
-    return archive ? (archive.site ?? this.site) : source;
+    return archive ? (archive.site ?? this.site) : source === OWN_SOURCE ? this.site : source;
   }
 
   /** Names of the archives, the first one's answers win. */

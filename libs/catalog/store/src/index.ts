@@ -23,6 +23,7 @@ export * from './changes';
 export * from './metadata/series-metadata';
 export { materialElements, materialKeywords, overlayOf, writtenAt, type ActiveRules } from './rules/active-rules';
 export { applyRules, type Ruled, type RuledRows } from './rules/apply-rules';
+export { OWN_SOURCE } from './rules/rule-context';
 export { deriveNext, type DerivedBatch } from './rules/derive-next';
 export * from './rules/rule-sets';
 export { labelsOf, unactedRestriction } from './rules/restrictive-rules';

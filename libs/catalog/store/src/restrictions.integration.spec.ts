@@ -10,6 +10,7 @@ import { rebuildPresentation } from './rebuild';
 import type { ActiveRules } from './rules/active-rules';
 import { deriveNext } from './rules/derive-next';
 import { labelsOf } from './rules/restrictive-rules';
+import { OWN_SOURCE } from './rules/rule-context';
 import { appendRuleSet } from './rules/rule-sets';
 import { SpecDatabase } from './spec-database';
 import { ct, packOf, seriesAnswer, studyAnswer, type Plain, type Sample } from './spec-kit';
@@ -64,7 +65,7 @@ async function put(text: string): Promise<void> {
     }),
   );
   const onFailure = ({ rule }: { rule: string }): void => void failures.push(rule);
-  const siteOf = (source: string): string => `site-${source}`;
+  const siteOf = (source: string): string => (source === OWN_SOURCE ? 'main' : `site-${source}`);
   rules = { version, compiled: compile(ruleSet), attributes: DEFAULT_ATTRIBUTES, siteOf, onFailure };
 }
 async function derive(limit = 2): Promise<void> {
@@ -210,6 +211,12 @@ describe('a rule that denies', () => {
     await db.transaction((client) => applyAssignments(client, { patientIds: [south!.id], studyIds: [] }, options()));
     await apply(NORTH_DENIED);
     expect(await studies(WARD)).toEqual([UID('1'), UID('2')]);
+    expect(await studies(LECTURE)).toEqual([UID('2')]);
+  });
+
+  it('means by our site what was sent to us', async () => {
+    await store(image('1', OWN_SOURCE), image('2', 'north'));
+    await apply('scope: { archive: [main], workstation: [LECTURE-1] }, actions: [{ deny: { reason: ours } }]');
     expect(await studies(LECTURE)).toEqual([UID('2')]);
   });
 

@@ -26,10 +26,19 @@ export function stationOf(row: RuleRow): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** Source of what was sent to us; rules know our own archive by the name of its site. */
+export const OWN_SOURCE = 'archipelago';
+
+/** A source as rules name it. */
+export function placeOf(source: string, sites: { siteOf(source: string): string }): RuleContext {
+  const site = sites.siteOf(source);
+  return { archive: source === OWN_SOURCE ? site : source, site };
+}
+
 /** Where a row's values come from. Its source stands for the archive, our own site's included. */
 export function contextOf(row: RuleRow, sites: { siteOf(source: string): string }, device?: string): RuleContext {
   return {
-    ...(row.source === null ? {} : { archive: row.source, site: sites.siteOf(row.source) }),
+    ...(row.source === null ? {} : placeOf(row.source, sites)),
     ...(row.person === null ? {} : { person: row.person }),
     ...(row.origin === null ? {} : { origin: row.origin }),
     ...(device === undefined ? {} : { modality: device }),

@@ -5,7 +5,7 @@ import { compile, evaluate, type CompiledRules, type RuleContext, type RuleSet }
 import { shown } from '../shown';
 import type { ActiveRules } from './active-rules';
 import { restrictiveRules, sourceScope } from './restrictive-rules';
-import { tagsOf } from './rule-context';
+import { placeOf, tagsOf } from './rule-context';
 
 interface Conditions {
   compiled: CompiledRules;
@@ -67,7 +67,7 @@ function labelsFor(row: StudyRow, { compiled, ofModality }: Conditions, rules: A
     for (const modality of modalities) {
       const ctx: RuleContext = {
         person: row.person,
-        ...(source === undefined ? {} : { archive: source, site: rules.siteOf(source) }),
+        ...(source === undefined ? {} : placeOf(source, rules)),
       };
       const input = { tags: { ...tags, ...(modality === undefined ? {} : { Modality: [modality] }) }, ctx };
       const { explanation, failures } = evaluate(compiled, input, { phases: ['outbound'] });
