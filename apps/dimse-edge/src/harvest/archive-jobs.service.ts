@@ -20,7 +20,7 @@ import {
 import { ArchiveConnections } from '../archives/archive-connections';
 import { ArchiveMetrics } from '../archives/archive.metrics';
 import { SpoolService } from '../segments/spool.service';
-import { imagesTask, seriesTask, studiesTask } from './find-tasks';
+import { imagesTask, liveTask, seriesTask, studiesTask } from './find-tasks';
 import { fullTask } from './full-tasks';
 import { HarvestWriter } from './harvest-writer';
 import { probeTask } from './probe-task';
@@ -150,6 +150,8 @@ function taskOf(order: ArchiveTaskOrder): PartsOf {
       return probeTask;
     case 'studies':
       return studiesTask(order);
+    case 'live':
+      return liveTask(order);
     case 'series':
       return seriesTask(order);
     case 'images':
