@@ -1,5 +1,6 @@
 /** Live queries: all archives asked in parallel, each within its deadline; what they say is in the catalog when it is answered. */
 import { randomUUID } from 'node:crypto';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import {
   ArchiveCommand,
@@ -179,4 +180,16 @@ test('asked for the series of a study that is new, it says that they are being r
   const [fresh] = content('below', 1);
   north.studies.push(fresh!);
   expect(await live([key('0020000D', fresh!.uid)], { level: 'SERIES' })).toMatchObject({ north: 'reading' });
+});
+
+test('an archive that takes connections and says nothing is given up at its deadline', async () => {
+  const sockets = new Set<Socket>();
+  const mute = createServer((socket) => void sockets.add(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  await add('mute', { aeTitle: 'MUTE', port: (mute.address() as AddressInfo).port });
+  const started = performance.now();
+  expect(await live([])).toMatchObject({ south: expect.any(String), east: 'answered', mute: 'no answer' });
+  expect(performance.now() - started).toBeLessThan(DEADLINE_MS + 1_500);
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => mute.close(resolve));
 });
