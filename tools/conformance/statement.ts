@@ -136,6 +136,9 @@ function query(c: Conformance): string[] {
       'Responses are in the character set of the request where every value fits, else in ISO_IR 192. They have' +
         ' RetrieveAETitle (the called AE title) and InstanceAvailability (ONLINE).',
       'Dates and times match as they were written: TimezoneOffsetFromUTC does not adjust a query.',
+      'Queries of a peer with `live` ask the archives behind this one first, each for `limits.liveMs` at most, by' +
+        ' StudyInstanceUID, PatientID, PatientName, StudyDate, AccessionNumber and ModalitiesInStudy at the study level; the' +
+        ' answer is of what is known then, and names the archives that did not answer. Other queries ask no archive.',
       'C-CANCEL ends a query (FE00) after the response under way.',
     ]),
     '### Keys',

@@ -131,6 +131,8 @@ const KEYS: Record<string, string> = {
   'peers[].idleSeconds': 'instead of `limits.idleSeconds`',
   'peers[].incomplete':
     'how an answer that may miss something says so: `comment`, `failure` (status C002), `marker` (a study that is none), `attribute` (private)',
+  'peers[].live':
+    'its C-FINDs ask the archives first; who did not answer in time is named like all that may be missing',
   'peers[].transferSyntaxes[]': 'proposed when sending to it, best first; default: as stored, and uncompressed',
   'archives[].name': 'an archive to stand in front of; also the name of the source in the catalog',
   'archives[].site': 'site whose edges reach it; default: this one',
@@ -154,6 +156,7 @@ const KEYS: Record<string, string> = {
   'limits.maxHandshakes': 'connections without an association; the oldest is dropped',
   'limits.idleSeconds': 'an association without traffic ends',
   'limits.artimSeconds': 'a connection that asks for no association ends',
+  'limits.liveMs': 'how long each archive may take for a query of a `live` peer, in milliseconds',
   'limits.maxPduBytes': 'largest P-DATA-TF that we take',
   'tls.cert': 'PEM file; with `tls` a second listener opens',
   'tls.key': 'PEM file',

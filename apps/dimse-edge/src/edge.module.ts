@@ -17,6 +17,7 @@ import { FindService } from './query/find.service';
 import { OutboundService } from './retrieve/outbound.service';
 import { PackBytesService } from './retrieve/pack-bytes.service';
 import { ThroughService } from './retrieve/through.service';
+import { LiveQueries } from './query/live.service';
 import { RetrieveService } from './retrieve/retrieve.service';
 import { FetchController } from './fetch/fetch.controller';
 import { fetchConfig } from './fetch/fetch.config';
@@ -50,6 +51,7 @@ import { tlsConfig } from './tls.config';
     AssociationService,
     StoreService,
     CatalogClient,
+    LiveQueries,
     FindService,
     OutboundService,
     PackBytesService,

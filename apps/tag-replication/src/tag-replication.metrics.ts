@@ -10,6 +10,7 @@ export class TagReplicationMetrics {
   private readonly waiting;
   private readonly unlistable;
   private readonly failures;
+  private readonly liveQueries;
   private readonly times = new Map<string, Date>();
 
   constructor(registry: MetricsRegistry) {
@@ -43,6 +44,11 @@ export class TagReplicationMetrics {
       help: 'Steps of a harvest that failed and are done again, by code.',
       labelNames: ['archive', 'code'],
     });
+    this.liveQueries = registry.counter({
+      name: 'archipelago_replication_live_queries_total',
+      help: 'Live queries of an archive, by outcome; all but `answered` are told of in the answer.',
+      labelNames: ['archive', 'outcome'],
+    });
     // an age is never old
     registry.beforeScrape(() => {
       for (const [archive, time] of this.times) this.asOf.set({ archive }, (Date.now() - time.getTime()) / 1000);
@@ -68,5 +74,9 @@ export class TagReplicationMetrics {
 
   failed(archive: string, code: string): void {
     this.failures.inc({ archive, code });
+  }
+
+  live(archive: string, outcome: string): void {
+    this.liveQueries.inc({ archive, outcome });
   }
 }

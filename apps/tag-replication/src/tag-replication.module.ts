@@ -1,6 +1,13 @@
 import { Module } from '@nestjs/common';
 import { CATALOG_SCHEMA } from '@archipelago/catalog-store';
-import { ArchiveCommand, ArchiveList, ArchiveStatus, DriftList, SourceVanished } from '@archipelago/contracts';
+import {
+  ArchiveCommand,
+  ArchiveList,
+  ArchiveStatus,
+  DriftList,
+  LiveFind,
+  SourceVanished,
+} from '@archipelago/contracts';
 import { BusModule, BusStoreModule } from '@archipelago/platform-bus';
 import { PostgresModule } from '@archipelago/platform-storage';
 import { EdgeClient } from './edge-client';
@@ -9,6 +16,9 @@ import { HarvesterService } from './harvest/harvester.service';
 import { HarvestRepository } from './harvest/harvest.repository';
 import { PlannerService } from './harvest/planner.service';
 import { StatusService } from './harvest/status.service';
+import { LiveController } from './live/live.controller';
+import { LiveRepository } from './live/live.repository';
+import { LiveService } from './live/live.service';
 import { RegistryController } from './registry/registry.controller';
 import { RegistryRepository } from './registry/registry.repository';
 import { RegistryService } from './registry/registry.service';
@@ -25,11 +35,11 @@ import { TAG_REPLICATION_SCHEMA } from './tag-replication.schema';
     BusModule,
     BusStoreModule,
     BusModule.forFeature({
-      answers: [ArchiveList, ArchiveStatus, ArchiveCommand, DriftList],
+      answers: [ArchiveList, ArchiveStatus, ArchiveCommand, DriftList, LiveFind],
       publishes: [SourceVanished],
     }),
   ],
-  controllers: [RegistryController],
+  controllers: [RegistryController, LiveController],
   providers: [
     tagReplicationConfig.provider(),
     TagReplicationMetrics,
@@ -41,6 +51,8 @@ import { TAG_REPLICATION_SCHEMA } from './tag-replication.schema';
     ApplyService,
     StatusService,
     HarvesterService,
+    LiveRepository,
+    LiveService,
   ],
 })
 export class TagReplicationModule {}

@@ -17,6 +17,7 @@ export * from './ingest/pack-evict.v1';
 export * from './edge/archive-task.v1';
 export * from './replication/archive-command.v1';
 export * from './replication/archive-status.v1';
+export * from './replication/live-find.v1';
 export * from './ingest/difference.v1';
 export * from './ingest/quarantine.v1';
 export * from './ingest/presentation-rebuild.v1';

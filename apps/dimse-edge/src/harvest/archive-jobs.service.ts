@@ -20,7 +20,7 @@ import {
 import { ArchiveConnections } from '../archives/archive-connections';
 import { ArchiveMetrics } from '../archives/archive.metrics';
 import { SpoolService } from '../segments/spool.service';
-import { imagesTask, seriesTask, studiesTask } from './find-tasks';
+import { imagesTask, liveTask, seriesTask, studiesTask } from './find-tasks';
 import { fullTask } from './full-tasks';
 import { HarvestWriter } from './harvest-writer';
 import { probeTask } from './probe-task';
@@ -28,10 +28,13 @@ import { pageOf } from './result-page';
 import type { PartsOf } from './task-context';
 
 const MOST_JOBS = 64;
+/** Live queries are counted apart: neither they nor the harvest keep the other from its work. */
+const MOST_LIVE = 256;
 /** A job that nobody asked for so long is given up, its result forgotten. */
 const FORGOTTEN_MS = 60_000;
 
 interface Job {
+  live: boolean;
   state: ArchiveTaskReply['state'];
   ended: Promise<void>;
   result?: ArchiveTaskResult;
@@ -86,10 +89,12 @@ export class ArchiveJobs implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   private begin(jobId: string, archive: ArchiveV1, order: ArchiveTaskOrder): Job {
-    const running = [...this.jobs.values()].filter((job) => job.state === 'running').length;
-    if (running >= MOST_JOBS) throw new TransientError('busy', 'this edge has as many jobs as it takes');
+    const live = order.kind === 'live';
+    const running = [...this.jobs.values()].filter((job) => job.state === 'running' && job.live === live).length;
+    if (running >= (live ? MOST_LIVE : MOST_JOBS))
+      throw new TransientError('busy', 'this edge has as many jobs as it takes');
     const abort = new AbortController();
-    const job: Job = { state: 'running', ended: Promise.resolve(), lastAsked: Date.now(), abort };
+    const job: Job = { live, state: 'running', ended: Promise.resolve(), lastAsked: Date.now(), abort };
     job.ended = this.run(archive, order, abort.signal).then(
       (result) => {
         job.result = result;
@@ -150,6 +155,8 @@ function taskOf(order: ArchiveTaskOrder): PartsOf {
       return probeTask;
     case 'studies':
       return studiesTask(order);
+    case 'live':
+      return liveTask(order);
     case 'series':
       return seriesTask(order);
     case 'images':

@@ -25,6 +25,8 @@ export interface FindQuery extends AskedFor {
   /** Aborts the whole: the association with it. */
   signal: AbortSignal;
   abort(): void;
+  /** How long it may take to stop after C-CANCEL (default `CANCEL_MS`). */
+  cancelMs?: number;
   answered(outcome: string, count: number): void;
 }
 
@@ -45,7 +47,7 @@ export async function runFind(association: ArchiveAssociation, query: FindQuery,
     if (stop) return;
     stop = why;
     cancel.abort();
-    late = setTimeout(query.abort, CANCEL_MS);
+    late = setTimeout(query.abort, query.cancelMs ?? CANCEL_MS);
   };
   const timer = setTimeout(() => end('deadline'), Math.max(1, query.deadline - Date.now()));
   const request = writeDataset(identifier(query.level, query.matching), context.transferSyntax);

@@ -1,6 +1,7 @@
 /** C-FIND tasks of a harvest: studies of a scope, series of studies, images of series. */
 import type { AnswerPart, ArchiveTaskOrder } from '@archipelago/contracts';
 import type { ArchiveAssociation, UseOptions } from '../archives/archive-connections';
+import type { ArchivePurpose } from '../archives/archive-slots';
 import { type FindQuery, runFind } from './find-query';
 import { PATIENT_ROOT_FIND, scopeKeys, STUDY_ROOT_FIND } from './query-keys';
 import { abortable, failedPart, MOST_ITEMS, NATIVE, newPart, type PartsOf, type TaskContext } from './task-context';
@@ -29,13 +30,20 @@ function findOptions(context: TaskContext, signal: AbortSignal, relational = fal
 type Asking = (association: ArchiveAssociation, query: BaseQuery) => Promise<void>;
 type BaseQuery = Pick<FindQuery, 'sopClassUid' | 'deadline' | 'known' | 'signal' | 'abort' | 'answered'>;
 
+interface AssociationOptions extends Pick<UseOptions, 'waitMs' | 'connectTimeoutMs'> {
+  purpose?: ArchivePurpose;
+  relational?: boolean;
+  /** The association is aborted then, however far it is. */
+  abortMs?: number;
+}
+
 /** One association for the task; its failure marks the part at work, and leaves those before as they are. */
 async function onAssociation(
   context: TaskContext,
   order: { deadlineMs: number; known: readonly (readonly [string, string])[] },
   parts: AnswerPart[],
   ask: Asking,
-  relational = false,
+  { purpose = 'harvest', relational, abortMs, ...waits }: AssociationOptions = {},
 ): Promise<void> {
   const { signal, abort } = abortable(context.signal);
   const base: BaseQuery = {
@@ -46,16 +54,20 @@ async function onAssociation(
     abort,
     answered: context.answered,
   };
+  const late = abortMs === undefined ? undefined : setTimeout(abort, abortMs);
   try {
-    const options = findOptions(context, signal, relational);
-    await context.connections.use(context.archive, 'harvest', (association) => ask(association, base), options);
+    const options = { ...findOptions(context, signal, relational), ...waits };
+    await context.connections.use(context.archive, purpose, (association) => ask(association, base), options);
   } catch (error) {
     context.signal.throwIfAborted();
     const last = parts.at(-1) ?? newPart();
     if (parts.length === 0) parts.push(last);
     // an association that we aborted because the archive did not stop: the part says so already
     if (last.end === 'limit' || last.end === 'deadline') return;
-    failedPart(last, error);
+    if (signal.aborted) last.end = 'deadline';
+    else failedPart(last, error);
+  } finally {
+    clearTimeout(late);
   }
 }
 
@@ -73,6 +85,37 @@ export function studiesTask(order: Order<'studies'>): PartsOf {
         await runFind(association, { ...base, level: 'STUDY', study: uid, scope, matching, limit, writer }, part);
       }
     });
+    return { parts };
+  };
+}
+
+/** How long an archive may take to stop before a live query gives it up altogether. */
+const LIVE_CANCEL_MS = 250;
+
+/** A live query: somebody waits for it, so it goes before the harvest and never lasts longer than its deadline. */
+export function liveTask(order: Order<'live'>): PartsOf {
+  return async (context) => {
+    const writer = context.writer();
+    const parts: AnswerPart[] = [];
+    const ask: Asking = async (association, base) => {
+      for (const matching of order.queries) {
+        const limit = order.limit - itemsOf(parts);
+        const part = newPart();
+        parts.push(part);
+        if (limit <= 0) part.end = 'limit';
+        else if (Date.now() >= base.deadline) part.end = 'deadline';
+        else
+          await runFind(
+            association,
+            { ...base, level: 'STUDY', matching, limit, writer, cancelMs: LIVE_CANCEL_MS },
+            part,
+          );
+        if (part.end === 'limit' || part.end === 'deadline') return;
+      }
+    };
+    const { deadlineMs } = order;
+    const waits = { waitMs: deadlineMs, connectTimeoutMs: deadlineMs, abortMs: deadlineMs + LIVE_CANCEL_MS };
+    await onAssociation(context, order, parts, ask, { purpose: 'live', ...waits });
     return { parts };
   };
 }
@@ -132,7 +175,7 @@ export function imagesTask(order: Order<'images'>): PartsOf {
         Object.assign(whole, { end: bad?.end ?? 'complete', status: bad?.status ?? 0, code: bad?.code });
       }
     };
-    await onAssociation(context, order, parts, ask, relational);
+    await onAssociation(context, order, parts, ask, { relational });
     return { parts };
   };
 }

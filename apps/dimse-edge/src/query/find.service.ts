@@ -12,6 +12,7 @@ import { type Completeness, completenessOf, type Notices } from './completeness'
 import { encodeResponse, pendingStatus } from './find-response';
 import { QUERY_STATUS } from './find-status';
 import { type IdentifierOutcome, mismatch, readIdentifier } from './identifier';
+import { liveNotices, LiveQueries } from './live.service';
 import { searchRequest } from './search-request';
 
 /** C-FIND (PS3.4 C.4.1): pages of the catalog as pending responses, as fast as the socket takes them. */
@@ -19,6 +20,7 @@ import { searchRequest } from './search-request';
 export class FindService {
   constructor(
     private readonly catalog: CatalogClient,
+    private readonly live: LiveQueries,
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
     @Inject(SITE) private readonly site: string,
@@ -42,15 +44,18 @@ export class FindService {
       retrieveAeTitle: associationState(association).calledAeTitle,
     };
     try {
+      const started = Date.now();
+      const live = associationState(association).peer?.live ? await this.live.ask(asked.search) : [];
+      if (request.signal.aborted) return yield { status: QUERY_STATUS.cancelled.status };
       let completeness: Completeness | undefined;
       let unsupported: ReadonlySet<string> | undefined;
-      for await (const page of this.catalog.searchPages(asked.search)) {
+      for await (const page of this.catalog.searchPages(asked.search, Date.now() - started)) {
         // a key left out would widen the question: nothing is better than the answer to another one
         if (page.malformed && page.malformed.length > 0) return yield failure(malformed(page.malformed));
         // what is supported is a matter of the question: the first page says it for all
         unsupported ??= new Set(page.unsupported);
         const first = completeness === undefined;
-        completeness ??= this.completeness(association, page.notices, read.identifier.level);
+        completeness ??= this.completeness(association, liveNotices(page.notices, live), read.identifier.level);
         const { marker, extend } = completeness;
         const status = pendingStatus(unsupported);
         const respond = (match: DicomJson): FindResponse => ({

@@ -1,6 +1,6 @@
 import type { ArchiveTaskOrder, StudyScopeV1 } from '@archipelago/contracts';
 
-export type StepKind = Exclude<ArchiveTaskOrder['kind'], 'probe'>;
+export type StepKind = Exclude<ArchiveTaskOrder['kind'], 'probe' | 'live'>;
 export type StepScope = StudyScopeV1 & { studies?: string[] };
 
 export interface RunRow {

@@ -16,6 +16,7 @@ export { search, PAGE_BYTES, type SearchOptions } from './read/search';
 export { locate, type LocateOptions } from './read/locate';
 export { archiveRegistry, readArchives, type ArchiveState, type RegisteredArchive } from './read/archives';
 export { issuerCondition } from './read/patient-id';
+export { identitiesAsked, type IdentitiesAsked } from './read/identities-asked';
 export * from './recount';
 export { generateCatalog, type GenerateOptions } from './generate-catalog';
 export { rebuildPresentation, type LoadPack } from './rebuild';

@@ -1,6 +1,7 @@
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import { superId } from '@archipelago/catalog-model';
 import type { LocateV1, Principal, SearchV1 } from '@archipelago/contracts';
+import { identitiesAsked } from './read/identities-asked';
 import { locate } from './read/locate';
 import { QueryRunner } from './read/runner';
 import { search } from './read/search';
@@ -282,6 +283,26 @@ describe('persons', () => {
     expect(await located(ANY, { sopInstanceUids: ['1.2.826.0.1.1.2.3'] })).toEqual([1, 1]);
     await assign(null, ['S1', 'SOUTH']);
     expect(await located(ANY, { studyInstanceUids: ['1.2.826.0.1.1'] })).toEqual([3, 2]);
+  });
+
+  it('have all their ids named by whichever of them is asked for, never by the same number of somebody else', async () => {
+    await twoArchives();
+    await assign(PERSON, ['P1', 'NORTH'], ['S1', 'SOUTH']);
+    const idsOf = async (principal: Principal, keys: SearchV1['keys'], most = 10): Promise<unknown> => {
+      const request: SearchV1 = { principal, model: 'study-root', level: 'STUDY', keys };
+      const asked = await db.transaction((client) => identitiesAsked(client, request, most));
+      return asked && [asked.identities.map(({ issuer, patientId }) => `${issuer} ${patientId}`).sort(), asked.more];
+    };
+    const key = (tag: string, ...values: string[]): object => ({ tag, vr: 'LO', values });
+    expect(await idsOf(NORTH, [key('00100020', 'P1')])).toEqual([['NORTH P1', 'SOUTH S1'], false]);
+    expect(await idsOf(SOUTH, [key('00100020', 'S1')])).toEqual([['NORTH P1', 'SOUTH S1'], false]);
+    expect(await idsOf(ANY, [key('00100020', PERSON)])).toEqual([['NORTH P1', 'SOUTH S1'], false]);
+    expect(await idsOf(SOUTH, [key('00100020', 'P1')])).toEqual([['SOUTH P1'], false]);
+    expect(await idsOf(NORTH, [key('00100020', 'P1'), key('00100021', 'SOUTH')])).toEqual([['SOUTH P1'], false]);
+    expect(await idsOf(NORTH, [key('00100020', 'NOBODY')])).toEqual([[], false]);
+    expect(await idsOf(NORTH, [key('00100020', 'P*')], 1)).toEqual([['NORTH P1'], true]);
+    // nobody is named
+    expect(await idsOf(NORTH, [key('00100020'), key('00100021', 'SOUTH')])).toBeUndefined();
   });
 
   it('unlinked are exactly what they were', async () => {

@@ -43,6 +43,20 @@ export const ArchiveTaskOrderSchema = z.discriminatedUnion('kind', [
     limit: z.number().int().min(1).max(5000),
     deadlineMs: Milliseconds,
   }),
+  /** For somebody who waits: studies that match one of the queries. A part of the result for each query. */
+  z.object({
+    kind: z.literal('live'),
+    /** Matching keys by keyword, as they go to the archive. */
+    queries: z
+      .array(z.record(z.string().max(64), z.array(z.string().max(1024)).max(200)))
+      .min(1)
+      .max(50),
+    known: Known.default([]),
+    /** Answers of all queries together. */
+    limit: z.number().int().min(1).max(5000),
+    /** Connecting, and waiting for a free association, included. */
+    deadlineMs: Milliseconds,
+  }),
   z.object({
     kind: z.literal('series'),
     studies: z.array(Uid).min(1).max(200),

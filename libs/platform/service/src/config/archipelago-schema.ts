@@ -77,6 +77,8 @@ export const PeerSchema = z.strictObject({
    * after the matches; a first match that is no study but the notice; a private attribute in each match.
    */
   incomplete: z.enum(['comment', 'failure', 'marker', 'attribute']).default('comment'),
+  /** Its C-FINDs ask the archives first, each within `limits.liveMs`; the answer names those that did not answer. */
+  live: z.boolean().default(false),
   /** Transfer syntaxes to propose and prefer when sending to it, best first. */
   transferSyntaxes: z.array(Uid).min(1).optional(),
 });
@@ -118,6 +120,8 @@ export const LimitsSchema = z.strictObject({
   idleSeconds: z.int().min(1).max(86_400).default(600),
   artimSeconds: z.int().min(1).max(600).default(30),
   maxPduBytes: z.int().min(4096).max(1_048_576).default(131_072),
+  /** How long each archive may take for a query of a `live` peer; the rest of the 5 s of an answer is the catalog's. */
+  liveMs: z.int().min(200).max(3_000).default(2_500),
 });
 
 export const TlsSchema = z.strictObject({
