@@ -24,7 +24,8 @@ export function associationState(info: AssociationInfo): AssociationState {
 export function principalOf(info: AssociationInfo, site: string): Principal {
   const { homeIssuer, callingAeTitle, peer } = associationState(info);
   return {
-    ...{ kind: 'peer', site, name: callingAeTitle },
+    // as it is configured: spaces around a title do not make another peer, to rules neither
+    ...{ kind: 'peer', site, name: peer?.aeTitle ?? callingAeTitle.trim() },
     ...(peer?.name !== undefined ? { workstation: peer.name } : {}),
     ...(homeIssuer !== undefined ? { issuer: homeIssuer } : {}),
   };

@@ -2,6 +2,7 @@ import { DEFAULT_ATTRIBUTES } from '@archipelago/catalog-model';
 import type { LocateReplyV1, LocateV1, Principal, SearchV1 } from '@archipelago/contracts';
 import { compile, parseRules } from '@archipelago/rules';
 import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import type { ArchiveState } from './read/archives';
 import { locate } from './read/locate';
 import { deniedStudies, RestrictionReader, RulesNotReadyError } from './read/restrictions';
 import { QueryRunner } from './read/runner';
@@ -312,7 +313,35 @@ describe('a rule that hides', () => {
     expect((await find(LECTURE, 'STUDY', keys)).every((row) => row['00080020'] === undefined)).toBe(true);
   });
 
-  it('acts on what archives have that we do not, and on what is inside of sequences', async () => {
+  it('acts on what only archives have, and denies it where another row of the UID is denied', async () => {
+    const up = ['north', 'south'].map((name): ArchiveState => ({
+      ...{ name, state: 'active', depth: 'image', completeTo: 'image', reachable: true },
+      asOf: '2026-11-21T10:00:00.000Z',
+    }));
+    const shallow = async (study: string) => {
+      const restrictions = await reader.of(LECTURE);
+      const asked: LocateV1 = {
+        principal: LECTURE,
+        model: 'study-root',
+        level: 'STUDY',
+        studyInstanceUids: [UID(study)],
+      };
+      return (await locate(runner, asked, { restrictions, archives: up })).shallow;
+    };
+    await store(studyAnswer('south', '1'));
+    await apply(
+      'scope: { archive: [south], workstation: [LECTURE-1] }, actions: [{ hide: [PatientName] }, { obscure: { tags: [PatientBirthDate], by: year } }]',
+      NORTH_DENIED,
+    );
+    const [study] = (await shallow('1'))!;
+    expect(study).toMatchObject({ archive: 'south', overlay: { set: { '00100030': { Value: ['19600101'] } } } });
+    expect(study!.overlay!.set['00100010']).toEqual({ vr: 'PN' });
+    await store(studyAnswer('north', '1'));
+    expect(await studies(LECTURE)).toEqual([UID('1')]);
+    expect(await shallow('1')).toBeUndefined();
+  });
+
+  it('acts inside of sequences', async () => {
     await apply('scope: { workstation: [LECTURE-1] }, actions: [{ hide: [AccessionNumber] }]');
     const request = { '00400275': [{ '00401001': 'RP', '00080050': 'ACC' }] };
     await store(image('1', 'main', { '00080050': 'ACC', ...request }));
