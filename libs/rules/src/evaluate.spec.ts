@@ -254,7 +254,7 @@ rules:
     expect(outcomes(evaluate(absent, { tags, ctx: {} })).a).toBe('absent: Modality');
   });
 
-  it('is fast: thousands of evaluations a second with a hundred rules', () => {
+  it('looks at a hundred rules in milliseconds', () => {
     const list = Array.from(
       { length: 100 },
       (_, i) =>
@@ -263,10 +263,11 @@ rules:
         `actions: [{ set: { SeriesDescription: r${i} } }] }`,
     );
     const set = rules(...list, '{ id: hit, scope: { archive: north }, actions: [{ set: { StudyID: hit } }] }');
-    const started = performance.now();
-    for (let i = 0; i < 2000; i++) expect(evaluate(set, object()).effective.size).toBe(1);
-    // Measured: README.md; the bound is for a busy machine.
-    expect(performance.now() - started).toBeLessThan(8000);
+    const before = process.cpuUsage();
+    for (let i = 0; i < 500; i++) expect(evaluate(set, object()).effective.size).toBe(1);
+    const { user, system } = process.cpuUsage(before);
+    // of processor time, for the machine may do other things; 10 to 20 times what README.md says was measured
+    expect((user + system) / 1000 / 500).toBeLessThan(10);
   });
 
   it('stays bounded where rules and values are made to be slow', () => {
