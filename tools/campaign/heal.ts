@@ -97,6 +97,11 @@ async function untilStored(centre: Centre, keys: readonly string[]): Promise<voi
     90_000,
     200,
   );
+  // the object is there before the catalog is told so
+  await eventually('the catalog knows that they are', async () => {
+    const missing = await centre.rows<{ key: string }>('SELECT key FROM pack_location WHERE missing_at IS NOT NULL');
+    return !missing.some(({ key }) => keys.includes(key));
+  });
 }
 
 async function sweep(system: TestSystem): Promise<void> {
