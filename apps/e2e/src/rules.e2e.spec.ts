@@ -240,6 +240,8 @@ rules:
     expect(await seen('*')).toEqual([[north.uid, '', '']]);
     expect(await seen('HAUSMANN*')).toEqual([]);
     expect(await find('HAUSMANN*')).toHaveLength(2);
+    const told = await runCli(system, 'rules', 'explain', south.uid);
+    expect(told).toMatch(/kept from LECTURE-1 by no-south \(deny\)/);
     const [first, ...more] = await retrieved(north.uid, 'LECT1');
     expect(more.length + 1).toBe(north.instances.length);
     expect([first!.strings('PatientName'), first!.strings('PatientID')]).toEqual([[], []]);

@@ -9,12 +9,13 @@ import {
   newestSamples,
   readDerivation,
   readRuleSet,
+  restrictiveRules,
   samplesOf,
   startDerivation,
   type StoredRuleSet,
 } from '@archipelago/catalog-store';
 import type { RuleSetV1, RulesAction, RulesReplyV1 } from '@archipelago/contracts';
-import { dryRun, evaluate, explain } from '@archipelago/rules';
+import { dryRun, evaluate, explain, type RuleSet } from '@archipelago/rules';
 import { Logger, PermanentError } from '@archipelago/platform-service';
 import { Database, type SqlClient } from '@archipelago/platform-storage';
 import { CatalogRules } from '../catalog-rules';
@@ -159,8 +160,8 @@ export class RulesService implements OnApplicationBootstrap {
     const { rules } = this.rules;
     if (!rules) throw new PermanentError('rules-unknown', 'no rule set was ever given');
     const set = await this.stored(client, rules.version);
-    const { rows } = await client.query<{ id: string }>(
-      'SELECT id::text FROM study WHERE study_instance_uid = $1 AND NOT is_group ORDER BY id',
+    const { rows } = await client.query<{ id: string; labels: string[] }>(
+      'SELECT id::text, labels FROM study WHERE study_instance_uid = $1 AND NOT is_group ORDER BY id',
       [studyInstanceUid],
     );
     if (rows.length === 0) throw new PermanentError('study-unknown', 'no such study');
@@ -178,7 +179,8 @@ export class RulesService implements OnApplicationBootstrap {
     ]);
     const { madeBy, madeAt, reason, version } = set;
     const head = `rule set ${version}, in force since ${madeAt.toISOString()} by ${madeBy}${reason === '' ? '' : `: ${reason}`}`;
-    return { set: wire(set), explanation: [head, ...lines] };
+    const kept = keptFrom(rules.compiled.ruleSet, new Set(rows.flatMap((row) => row.labels)));
+    return { set: wire(set), explanation: [head, ...lines, ...kept] };
   }
 
   private async deriveAgain(): Promise<RulesReplyV1> {
@@ -191,6 +193,16 @@ export class RulesService implements OnApplicationBootstrap {
     this.derivation.nudge();
     return reply;
   }
+}
+
+/** From whom rules keep something of a study with these labels: nobody asks when it is explained. */
+function keptFrom(ruleSet: RuleSet, labels: ReadonlySet<string>): string[] {
+  return restrictiveRules(ruleSet)
+    .filter(({ label }) => label === null || labels.has(label))
+    .map(({ rule }) => {
+      const whom = rule.scope.workstation?.join(', ') ?? 'all';
+      return `kept from ${whom} by ${rule.id} (${rule.actions.map(({ kind }) => kind).join(', ')})`;
+    });
 }
 
 function wire({ madeAt, source: _source, ...set }: StoredRuleSet): RuleSetV1 {

@@ -52,10 +52,9 @@ export class LiveRepository {
    */
   async keep(archive: ArchiveV1, items: readonly AnswerItem[], packs: readonly string[], askedAt: Date): Promise<void> {
     await this.database.withTransaction(async (client) => {
-      const { rows } = await client.query<{ now: Date }>(
-        `SELECT clock_timestamp() AS now FROM archive WHERE name = $1 AND state <> 'removed' FOR SHARE`,
-        [archive.name],
-      );
+      const { rows } = await client.query(`SELECT FROM archive WHERE name = $1 AND state <> 'removed' FOR SHARE`, [
+        archive.name,
+      ]);
       if (rows.length === 0) {
         const where = { archive: archive.name, site: archive.site, asOf: new Date() };
         return this.harvest.vanished(

@@ -1,27 +1,18 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import type { LocateReplyV1, LocateV1, SearchReplyV1, SearchV1 } from '@archipelago/contracts';
+import { startPostgres } from '@archipelago/testing';
 import { archiveRegistry, readArchives, type ArchiveState } from './read/archives';
 import { locate } from './read/locate';
-import { QueryRunner } from './read/runner';
+import type { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { ct, dicom, imageAnswer, packOf, seriesAnswer, studyAnswer, type Sample } from './spec-kit';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import { indexPack } from './write/index-pack';
 import { applyAssignments } from './write/persons';
 import { vanish } from './write/vanish';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 let runner: QueryRunner;
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-  runner = new QueryRunner(db);
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db, runner } = opened));
 beforeEach(() => db.empty());
 
 const ARCHIVES = ['north', 'south'];

@@ -1,25 +1,17 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import { startPostgres } from '@archipelago/testing';
 import { locate } from './read/locate';
 import { QueryRunner } from './read/runner';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import { ct, imageAnswer, packOf, seriesAnswer, studyAnswer, type Sample } from './spec-kit';
 import { evictStudy, fetchedPack, fetchedPacksAfter, type EvictedStudy } from './write/evict-study';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput, IndexPackResult } from './write/index-pack.types';
 import { vanish } from './write/vanish';
 
-let server: TestPostgres;
 let db: SpecDatabase;
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db } = opened));
 let packs: IndexPackInput[] = [];
 beforeEach(async () => {
   packs = [];

@@ -1,29 +1,20 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import type { SearchV1, SourceVanishedV1 } from '@archipelago/contracts';
-import { QueryRunner } from './read/runner';
+import { startPostgres } from '@archipelago/testing';
+import type { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
 import { ct, fullAnswer, imageAnswer, packOf, seriesAnswer, studyAnswer, type Plain, type Sample } from './spec-kit';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import type { Derived } from './write/derive';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput, IndexPackResult } from './write/index-pack.types';
 import { vanish } from './write/vanish';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 let runner: QueryRunner;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-  runner = new QueryRunner(db);
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db, runner } = opened));
 beforeEach(() => db.empty());
 
 const ARCHIVES = ['north', 'south'];

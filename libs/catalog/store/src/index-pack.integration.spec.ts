@@ -1,23 +1,15 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import { startPostgres } from '@archipelago/testing';
 import { indexPack } from './write/index-pack';
 import type { IndexPackResult } from './write/index-pack.types';
 import { studiesChangedSince } from './changes';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
 import { ct, dicom, packOf, type Sample } from './spec-kit';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db } = opened));
 beforeEach(() => db.empty());
 
 const index = (input: ReturnType<typeof packOf>): Promise<IndexPackResult> =>

@@ -1,21 +1,13 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import { startPostgres } from '@archipelago/testing';
 import { indexPack, indexPacks, NotTogetherError } from './write/index-pack';
 import type { IndexPackInput, IndexPackResult } from './write/index-pack.types';
 import { recount } from './recount';
 import { ct, packOf, type Plain, type Sample } from './spec-kit';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db } = opened));
 beforeEach(() => db.empty());
 
 /** Numbers that look random and are the same for the same seed (mulberry32, Tommy Ettinger, public domain). */

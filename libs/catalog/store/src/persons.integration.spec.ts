@@ -1,31 +1,22 @@
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
 import { superId } from '@archipelago/catalog-model';
 import type { LocateV1, Principal, SearchV1 } from '@archipelago/contracts';
+import { startPostgres } from '@archipelago/testing';
 import { identitiesAsked } from './read/identities-asked';
 import { locate } from './read/locate';
-import { QueryRunner } from './read/runner';
+import type { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { recount } from './recount';
 import { ct, imageAnswer, packOf, studyAnswer, type Plain, type Sample } from './spec-kit';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput } from './write/index-pack.types';
 import { applyAssignments } from './write/persons';
 import type { Regrouped } from './write/regroup';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 let runner: QueryRunner;
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-  runner = new QueryRunner(db);
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db, runner } = opened));
 const packs: IndexPackInput[] = [];
 beforeEach(async () => {
   packs.length = 0;

@@ -1,11 +1,12 @@
 import { DEFAULT_ATTRIBUTES } from '@archipelago/catalog-model';
 import type { LocateReplyV1, LocateV1, Principal, SearchV1 } from '@archipelago/contracts';
 import { compile, parseRules } from '@archipelago/rules';
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import { startPostgres } from '@archipelago/testing';
 import type { ArchiveState } from './read/archives';
 import { locate } from './read/locate';
-import { deniedStudies, RestrictionReader, RulesNotReadyError } from './read/restrictions';
-import { QueryRunner } from './read/runner';
+import { deniedStudies } from './read/restriction-sql';
+import { RestrictionReader, RulesNotReadyError } from './read/restrictions';
+import type { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import type { ActiveRules } from './rules/active-rules';
@@ -13,25 +14,16 @@ import { deriveNext } from './rules/derive-next';
 import { labelsOf } from './rules/restrictive-rules';
 import { OWN_SOURCE } from './rules/rule-context';
 import { appendRuleSet } from './rules/rule-sets';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import { ct, packOf, seriesAnswer, studyAnswer, type Plain, type Sample } from './spec-kit';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput } from './write/index-pack.types';
 import { applyAssignments } from './write/persons';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 let runner: QueryRunner;
 let reader: RestrictionReader;
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-  runner = new QueryRunner(db);
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db, runner } = opened));
 
 const ISSUERS: Record<string, string> = { north: 'NORTH', south: 'SOUTH' };
 const packs: IndexPackInput[] = [];
@@ -260,6 +252,27 @@ describe('a rule that denies', () => {
     expect(await find(LECTURE, 'PATIENT', { '00100020': '' })).toEqual([]);
     expect((await located(LECTURE, '1')).total).toBe(0);
     expect(await studies(WARD)).toEqual([UID('1')]);
+    // nor of what has no study
+    const palettes = async (principal: Principal): Promise<number> => {
+      const restrictions = await reader.of(principal);
+      const keys = [{ tag: '00080018', vr: 'UI', values: [] }];
+      const asked: SearchV1 = { principal, model: 'patientless', level: 'IMAGE', keys };
+      return (await search(runner, asked, { restrictions })).matches.length;
+    };
+    await db.rows('UPDATE instance SET series = NULL, study = NULL');
+    expect(await palettes(WARD)).toBe(1);
+    expect(await palettes(LECTURE)).toBe(0);
+  });
+
+  it('fails all questions where the set in force cannot be read, until one that can', async () => {
+    await put('version: 1\nrules: []');
+    await db.rows(
+      "INSERT INTO rule_set (source, digest, author_version, rules, origin, made_by, reason) VALUES ('deny: of tomorrow', '', 1, 1, 'file', '', '')",
+    );
+    await expect(studies(WARD)).rejects.toThrow('cannot be read');
+    await expect(studies(WARD)).rejects.toThrow('cannot be read');
+    await put('version: 2\nrules: []');
+    expect(await studies(WARD)).toEqual([]);
   });
 });
 

@@ -1,33 +1,24 @@
 import { configuredAttributes, DEFAULT_ATTRIBUTES } from '@archipelago/catalog-model';
 import type { Principal, SearchV1 } from '@archipelago/contracts';
 import { compile, parseRules } from '@archipelago/rules';
-import { startPostgres, type TestPostgres } from '@archipelago/testing';
+import { startPostgres } from '@archipelago/testing';
 import { locate } from './read/locate';
-import { QueryRunner } from './read/runner';
+import type { QueryRunner } from './read/runner';
 import { search } from './read/search';
 import { rebuildPresentation } from './rebuild';
 import { materialElements, type ActiveRules } from './rules/active-rules';
 import { deriveNext } from './rules/derive-next';
 import { labelsOf } from './rules/restrictive-rules';
 import { appendRuleSet, readDerivation } from './rules/rule-sets';
-import { SpecDatabase } from './spec-database';
+import { specCatalog, type SpecDatabase } from './spec-database';
 import { ct, packOf, studyAnswer, type Plain, type Sample } from './spec-kit';
 import { indexPack } from './write/index-pack';
 import type { IndexPackInput } from './write/index-pack.types';
 import { applyAssignments } from './write/persons';
 
-let server: TestPostgres;
 let db: SpecDatabase;
 let runner: QueryRunner;
-beforeAll(async () => {
-  server = await startPostgres();
-  db = await SpecDatabase.open(await server.createDatabase());
-  runner = new QueryRunner(db);
-}, 60_000);
-afterAll(async () => {
-  await db?.pool.end();
-  await server?.stop();
-});
+specCatalog(startPostgres, (opened) => ({ db, runner } = opened));
 
 const ARCHIVES = ['north', 'south'];
 const ISSUERS: Record<string, string> = { north: 'NORTH', south: 'SOUTH' };

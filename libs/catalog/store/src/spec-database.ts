@@ -1,7 +1,7 @@
 import { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import type { SqlClient } from '@archipelago/platform-storage';
-import type { ClientSource } from './read/runner';
+import { QueryRunner, type ClientSource } from './read/runner';
 import { CATALOG_SCHEMA } from './schema/part';
 
 /** A migrated catalog with a plain pool, for this library's own tests. */
@@ -56,4 +56,28 @@ export class SpecDatabase implements ClientSource {
       .rows(`TRUNCATE source, pack, pack_location, pack_entry, source_study, source_series, source_instance, patient, study,
       series, instance, difference, pixel_comparison, tombstone, series_metadata, identity_assignment, identity_study_assignment RESTART IDENTITY CASCADE`);
   }
+}
+
+/** `startPostgres` of the tests' library, which only specs may use. */
+interface SpecServer {
+  createDatabase(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** A server with one catalog for a spec file, from before its first test to after its last; given when it is there. */
+export function specCatalog(
+  start: () => Promise<SpecServer>,
+  opened: (catalog: { db: SpecDatabase; runner: QueryRunner }) => void,
+): void {
+  let server: SpecServer | undefined;
+  let db: SpecDatabase | undefined;
+  beforeAll(async () => {
+    server = await start();
+    db = await SpecDatabase.open(await server.createDatabase());
+    opened({ db, runner: new QueryRunner(db) });
+  }, 60_000);
+  afterAll(async () => {
+    await db?.pool.end();
+    await server?.stop();
+  });
 }

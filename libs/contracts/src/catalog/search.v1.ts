@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Contract } from '../subject';
 
-/** Who asks. Until policies exist, every known peer sees all; every query carries it all the same. */
+/** Who asks: whose ids are meant and shown, and what rules keep from them. */
 export const Principal = z.object({
   kind: z.enum(['peer', 'service', 'user']),
   site: z.string(),

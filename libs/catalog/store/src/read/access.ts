@@ -2,8 +2,8 @@ import type { Principal } from '@archipelago/contracts';
 import type { SqlBuilder } from './sql-builder';
 
 /**
- * The access filter of every query, for the rows of one alias that carry labels. Until policies exist, every known
- * principal sees all: the condition is empty. Counts and pages follow whatever it says.
+ * The access filter of every query, for the rows of one alias; null: all of them (`restrictedRows`: what rules deny). Counts
+ * and pages follow whatever it says.
  */
 export type LabelFilter = (principal: Principal, alias: string, sql: SqlBuilder) => string | null;
 

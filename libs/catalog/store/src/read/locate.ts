@@ -17,18 +17,12 @@ import type { z } from 'zod';
 import { SEES_ALL, type LabelFilter } from './access';
 import { archivesOf, askingOrder, shallowStudies, type ShallowStudy } from './archive-copies';
 import type { ArchiveState } from './archives';
+import { concealing } from './conceal';
 import { readCursor, writeCursor } from './cursor';
 import { readOverlays, shallowOverlays, type LocatedRow as OverlaidRow } from './locate-overlay';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
-import {
-  apart,
-  concealing,
-  hiddenKeys,
-  obscuredElements,
-  restrictedMatching,
-  restrictedRows,
-  type Restrictions,
-} from './restrictions';
+import { apart, restrictedMatching, restrictedRows } from './restriction-sql';
+import type { Restrictions } from './restrictions';
 import type { QueryRunner, Run } from './runner';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
@@ -228,7 +222,6 @@ export async function locate(
   const order = query.model === 'patientless' ? [] : askingOrder(options.archives ?? []);
   const sql = new SqlBuilder();
   const { restrictions, attributes = DEFAULT_ATTRIBUTES } = options;
-  const obscures = restrictions !== undefined && restrictions !== null && restrictions.obscure.size > 0;
   const filter = filterOf(restrictions);
   const where = conditionsOf(query, filter, sql).join(' AND ');
   const byUid = query.model === 'patientless' || query.sopInstanceUids !== undefined;
@@ -239,17 +232,14 @@ export async function locate(
     ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
     : '';
   const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
-      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${obscures ? 's.attributes' : 'NULL'} AS kept, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
+      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${restrictions?.obscure.size ? 's.attributes' : 'NULL'} AS kept, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
   const hiding = (
     overlay: OverlayV1 | undefined,
     labels: readonly string[] | null,
     kept: KeptAttributes | null,
-  ): OverlayV1 | undefined => {
-    if (!restrictions || !labels) return overlay;
-    const hidden = hiddenKeys(restrictions, labels);
-    return concealing(overlay, hidden, obscuredElements(restrictions, hidden, labels, kept ?? {}, attributes));
-  };
+  ): OverlayV1 | undefined =>
+    restrictions && labels ? concealing(overlay, restrictions, labels, kept ?? {}, attributes) : overlay;
   return runner.read(async (run) => {
     const [count] = await run<{ total: number; patients: number }>(
       `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,

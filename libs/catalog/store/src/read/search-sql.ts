@@ -9,7 +9,8 @@ import {
 import type { LabelFilter } from './access';
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import { aliasOf, attributeOf, computedColumn, predicateCondition, type Alias } from './predicate-sql';
-import { hidesOrder, labelsColumn, predicateKeys, restrictedMatching, type Restrictions } from './restrictions';
+import { hidesOrder, labelsColumn, predicateKeys, restrictedMatching } from './restriction-sql';
+import type { Restrictions } from './restrictions';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
 
