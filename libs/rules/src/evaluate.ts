@@ -263,11 +263,26 @@ class Run implements Writing {
       this.fail(message, offset);
       return { ...base, outcome: 'error', detail: message };
     } finally {
-      // a condition is slow when it uses the processor, not when others do
-      if (performance.now() - started > SLOW_MS && usedMs(used) > SLOW_MS)
+      if (isSlow(started, used) && this.isSlowAgain(condition))
         this.fail(`the condition took longer than ${SLOW_MS} ms`);
     }
   }
+
+  /** Once may be the work of the compiler or the collector, which are of this process, too. */
+  private isSlowAgain(condition: { run(input: { tags: object; ctx: object }): unknown }): boolean {
+    const [started, used] = [performance.now(), process.cpuUsage()];
+    try {
+      this.run(condition);
+    } catch {
+      // told of the first time
+    }
+    return isSlow(started, used);
+  }
+}
+
+/** It is slow when it uses the processor, not when others do. */
+function isSlow(started: number, used: NodeJS.CpuUsage): boolean {
+  return performance.now() - started > SLOW_MS && usedMs(used) > SLOW_MS;
 }
 
 /** Processor time of this process since then, in milliseconds. */
