@@ -44,13 +44,18 @@ export class LegRepository {
 
   /** Claims the target at the archive. False: another has it. */
   async claim(legId: string, archive: string, target: string, study: string): Promise<boolean> {
-    await this.database.query(
+    if (await this.insert(legId, archive, target, study)) return true;
+    const { rowCount } = await this.database.query(
       `UPDATE fetch_leg SET ended_at = clock_timestamp(), outcome = 'lost'
        WHERE archive = $1 AND target = $2 AND ended_at IS NULL
          AND (edge_id IS NULL AND started_at < clock_timestamp() - make_interval(secs => $3)
               OR started_at < clock_timestamp() - make_interval(hours => $4))`,
       [archive, target, UNPLACED_AFTER_SECONDS, LOST_AFTER_HOURS],
     );
+    return (rowCount ?? 0) > 0 && this.insert(legId, archive, target, study);
+  }
+
+  private async insert(legId: string, archive: string, target: string, study: string): Promise<boolean> {
     const { rows } = await this.database.query(
       `INSERT INTO fetch_leg (leg_id, archive, target, study) VALUES ($1, $2, $3, $4)
        ON CONFLICT (archive, target) WHERE ended_at IS NULL DO NOTHING RETURNING leg_id`,

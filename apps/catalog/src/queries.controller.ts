@@ -59,10 +59,15 @@ export class QueriesController {
       'locate',
       request.level,
       async () => {
-        const asked = this.rules.of(request.principal, request.receivers);
-        const [archives, restrictions] = await Promise.all([this.archives.now(), asked]);
-        if (restrictions) await this.tellDenied(request, restrictions);
-        return locate(this.runner, request, { archives, attributes, restrictions });
+        const archives = await this.archives.now();
+        let kept: Restrictions | null = null;
+        const reply = await locate(this.runner, request, {
+          archives,
+          attributes,
+          restrictions: async (run) => (kept = await this.rules.of(request.principal, request.receivers, run)),
+        });
+        if (kept) await this.tellDenied(request, kept);
+        return reply;
       },
       (reply) => reply.instances.length,
     );

@@ -22,29 +22,22 @@ interface StudyRow extends OwnIdentity {
 const STUDIES = `
   SELECT s.id::text, s.study_instance_uid AS uid, s.person, s.issuer, s.patient_id AS "patientId", s.linked, s.overlay -> 'set' AS set, s.labels, s.attributes AS kept
   FROM study s WHERE s.id = ANY($1::bigint[]) AND NOT s.is_group`;
-const SERIES =
-  "SELECT id::text, overlay -> 'set' AS set FROM series WHERE id = ANY($1::bigint[]) AND overlay IS NOT NULL";
 
-/** An instance as it was located: its own study and series, not those that show them. */
+/** An instance as it was located, with what its own study and series have, not those that show them. */
 export interface LocatedRow {
   studyId: string | null;
-  seriesId: string | null;
+  ofSeries: Set;
   set: Set;
 }
 
-/** Reads once what the studies and series of a page have. */
+/** Reads once what the studies of a page have. */
 export async function readOverlays(
   run: Run,
   principal: Principal,
   rows: readonly LocatedRow[],
 ): Promise<(row: LocatedRow) => OverlayV1 | undefined> {
-  const ids = (key: 'studyId' | 'seriesId'): string[] => [...new Set(rows.flatMap((row) => row[key] ?? []))];
-  const [studies, series] = [ids('studyId'), ids('seriesId')];
-  const ofStudy = await studyOverlays(run, principal, studies);
-  const found = series.length === 0 ? [] : await run<{ id: string; set: Set }>(SERIES, [series]);
-  const ofSeries = new Map(found.map((row) => [row.id, row.set]));
-  return (row) =>
-    merge([ofStudy.get(row.studyId ?? '')?.parts ?? [], [ofSeries.get(row.seriesId ?? '') ?? null, row.set]].flat());
+  const ofStudy = await studyOverlays(run, principal, [...new Set(rows.flatMap((row) => row.studyId ?? []))]);
+  return (row) => merge([...(ofStudy.get(row.studyId ?? '')?.parts ?? []), row.ofSeries, row.set]);
 }
 
 /** By UID, of studies whose instances are not known: what is shown, and the labels of all rows of the UID. */

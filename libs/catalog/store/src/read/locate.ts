@@ -23,7 +23,7 @@ import { readOverlays, shallowOverlays, type LocatedRow as OverlaidRow } from '.
 import { ISSUER_OF_PATIENT_ID, PATIENT_ID, personCondition } from './person-sql';
 import { apart, restrictedMatching, restrictedRows } from './restriction-sql';
 import type { Restrictions } from './restrictions';
-import type { QueryRunner, Run } from './runner';
+import type { QueryRunner, Run, Statement } from './runner';
 import { SqlBuilder } from './sql-builder';
 import { shown } from '../shown';
 
@@ -113,8 +113,8 @@ function conditionsOf(query: Query, filter: Filter, sql: SqlBuilder): string[] {
 }
 
 export interface LocateOptions {
-  /** What rules keep from who asks (`RestrictionReader`). */
-  restrictions?: Restrictions | null;
+  /** What rules keep from who asks (`RestrictionReader`); a function reads it in the same transaction. */
+  restrictions?: Restrictions | null | ((run: Run) => Promise<Restrictions | null>);
   attributes?: AttributeSet;
   /** Archives that may be asked for what we do not hold (`readArchives`). */
   archives?: readonly ArchiveState[];
@@ -165,6 +165,7 @@ interface LocatedRow extends OverlaidRow {
   uid: string;
   class: string;
   study: string | null;
+  person: string | null;
   series: string | null;
   wire: string;
   labels: string[] | null;
@@ -211,7 +212,7 @@ function groupCopies(rows: CopyRow[]): Map<string, CopyV1[]> {
 /**
  * Which instances a retrieval means and where their bytes lie. The total counts all of the request, with those of
  * which no copy can be had.
- * @throws InvalidCursorError, QueryTimeoutError
+ * @throws InvalidCursorError, QueryTimeoutError; what `options.restrictions` throws
  */
 export async function locate(
   runner: QueryRunner,
@@ -219,72 +220,101 @@ export async function locate(
   options: LocateOptions = {},
 ): Promise<LocateReplyV1> {
   const query = LocateV1Schema.parse(request) as Query;
-  const order = query.model === 'patientless' ? [] : askingOrder(options.archives ?? []);
+  const { restrictions } = options;
+  return runner.lookUp(async (run) =>
+    locateIn(run, query, options, typeof restrictions === 'function' ? await restrictions(run) : restrictions),
+  );
+}
+
+/** How many there are in all, and of how many persons: those of one page are counted without asking again. */
+async function counted(
+  run: Run,
+  rows: readonly LocatedRow[],
+  query: Query,
+  from: string,
+  values: readonly unknown[],
+): Promise<{ total: number; patients: number }> {
+  if (query.cursor === undefined && rows.length <= query.limit)
+    return { total: rows.length, patients: new Set(rows.flatMap((row) => row.person ?? [])).size };
+  const [count] = await run<{ total: number; patients: number }>(
+    `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
+    values,
+  );
+  return count ?? { total: 0, patients: 0 };
+}
+
+/** The instances of one page, and what they are taken from, for counting all of them. */
+function pageOf(
+  query: Query,
+  filter: Filter,
+  withKept: boolean,
+): { from: string; values: readonly unknown[]; page: Statement } {
   const sql = new SqlBuilder();
-  const { restrictions, attributes = DEFAULT_ATTRIBUTES } = options;
-  const filter = filterOf(restrictions);
   const where = conditionsOf(query, filter, sql).join(' AND ');
   const byUid = query.model === 'patientless' || query.sopInstanceUids !== undefined;
   const from = `${byUid ? FROM : FROM_PATIENTS} WHERE ${where}`;
-  const countValues = [...sql.values];
+  const values = [...sql.values];
   const after = query.cursor === undefined ? undefined : readCursor(query.cursor, KIND, SHAPE);
   const keyset = after
     ? ` AND (${ORDER.join(', ')}) > (${after.map((part, i) => sql.param(part, CASTS[i])).join(', ')})`
     : '';
-  const page = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, x.series_instance_uid AS series,
-      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", i.series::text AS "seriesId", i.overlay -> 'set' AS set, s.labels, ${restrictions?.obscure.size ? 's.attributes' : 'NULL'} AS kept, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
+  const text = `SELECT i.sop_instance_uid AS uid, i.sop_class_uid AS class, s.study_instance_uid AS study, s.person, x.series_instance_uid AS series,
+      encode(i.wire_digest, 'hex') AS wire, i.study::text AS "studyId", m.overlay -> 'set' AS "ofSeries", i.overlay -> 'set' AS set, s.labels,
+      ${withKept ? 's.attributes' : 'NULL'} AS kept, ${ORDER.map((column, i) => `(${column})::text AS k${i}`).join(', ')}
     FROM ${from}${keyset} ORDER BY ${ORDER.join(', ')} LIMIT ${sql.param(query.limit + 1, 'int')}`;
+  return { from, values, page: { text, values: sql.values } };
+}
+
+async function locateIn(
+  run: Run,
+  query: Query,
+  { attributes = DEFAULT_ATTRIBUTES, archives = [] }: LocateOptions,
+  restrictions: Restrictions | null | undefined,
+): Promise<LocateReplyV1> {
+  const order = query.model === 'patientless' ? [] : askingOrder(archives);
+  const filter = filterOf(restrictions);
+  const { from, values, page } = pageOf(query, filter, (restrictions?.obscure.size ?? 0) > 0);
   const hiding = (
     overlay: OverlayV1 | undefined,
     labels: readonly string[] | null,
     kept: KeptAttributes | null,
   ): OverlayV1 | undefined =>
     restrictions && labels ? concealing(overlay, restrictions, labels, kept ?? {}, attributes) : overlay;
-  return runner.read(async (run) => {
-    const [count] = await run<{ total: number; patients: number }>(
-      `SELECT count(*)::int AS total, count(DISTINCT s.person)::int AS patients FROM ${from}`,
-      countValues,
-    );
-    const rows = await run<LocatedRow>(page, sql.values);
-    const given = rows.slice(0, query.limit);
-    const copies = groupCopies(
-      await run<CopyRow>(COPIES, [given.map((row) => row.uid), given.map((row) => row.wire), query.principal.site]),
-    );
-    const archives = await archivesOf(
-      run,
-      given.map((row) => row.uid),
-      order,
-    );
-    const total = count?.total ?? 0;
-    const overlayOf = await readOverlays(run, query.principal, given);
-    const deeper = await shallowOf(run, query, total, order, filter);
-    const ofShallow = await shallowOverlays(
-      run,
-      query.principal,
-      deeper.map((one) => one.studyInstanceUid),
-    );
-    const shallow = deeper.map((one) => {
-      const found = ofShallow.get(one.studyInstanceUid);
-      const overlay = hiding(found?.overlay, found?.labels ?? [], found?.kept ?? null);
-      return { ...one, ...(overlay ? { overlay } : {}) };
-    });
-    const last = rows.length > query.limit ? given.at(-1) : undefined;
-    return {
-      total,
-      patients: count?.patients ?? 0,
-      instances: given.map((row) =>
-        withOverlay(hiding(overlayOf(row), row.labels, row.kept), {
-          sopInstanceUid: row.uid,
-          sopClassUid: row.class,
-          wireDigest: row.wire,
-          copies: copies.get(row.uid + row.wire) ?? [],
-          ...(archives.has(row.uid) ? { archives: archives.get(row.uid) } : {}),
-          ...(row.study === null ? {} : { studyInstanceUid: row.study }),
-          ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
-        }),
-      ),
-      ...(shallow.length > 0 ? { shallow } : {}),
-      ...(last ? { cursor: writeCursor(KIND, [last.k0, last.k1, last.k2, last.k3, last.k4]) } : {}),
-    };
+  const rows = await run<LocatedRow>(page.text, page.values);
+  const given = rows.slice(0, query.limit);
+  const { total, patients } = await counted(run, rows, query, from, values);
+  const uidsGiven = given.map((row) => row.uid);
+  const wires = given.map((row) => row.wire);
+  const copies = groupCopies(await run<CopyRow>(COPIES, [uidsGiven, wires, query.principal.site]));
+  const elsewhere = await archivesOf(run, uidsGiven, order);
+  const overlayOf = await readOverlays(run, query.principal, given);
+  const deeper = await shallowOf(run, query, total, order, filter);
+  const ofShallow = await shallowOverlays(
+    run,
+    query.principal,
+    deeper.map((one) => one.studyInstanceUid),
+  );
+  const shallow = deeper.map((one) => {
+    const found = ofShallow.get(one.studyInstanceUid);
+    const overlay = hiding(found?.overlay, found?.labels ?? [], found?.kept ?? null);
+    return { ...one, ...(overlay ? { overlay } : {}) };
   });
+  const last = rows.length > query.limit ? given.at(-1) : undefined;
+  return {
+    total,
+    patients,
+    instances: given.map((row) =>
+      withOverlay(hiding(overlayOf(row), row.labels, row.kept), {
+        sopInstanceUid: row.uid,
+        sopClassUid: row.class,
+        wireDigest: row.wire,
+        copies: copies.get(row.uid + row.wire) ?? [],
+        ...(elsewhere.has(row.uid) ? { archives: elsewhere.get(row.uid) } : {}),
+        ...(row.study === null ? {} : { studyInstanceUid: row.study }),
+        ...(row.series === null ? {} : { seriesInstanceUid: row.series }),
+      }),
+    ),
+    ...(shallow.length > 0 ? { shallow } : {}),
+    ...(last ? { cursor: writeCursor(KIND, [last.k0, last.k1, last.k2, last.k3, last.k4]) } : {}),
+  };
 }

@@ -4,7 +4,7 @@ import { tagOf } from '@archipelago/dicom-core';
 import { TransientError } from '@archipelago/platform-service';
 import { parseRules, type ObscureMethod } from '@archipelago/rules';
 import { restrictiveRules, type RestrictiveRule } from '../rules/restrictive-rules';
-import type { QueryRunner } from './runner';
+import type { QueryRunner, Run } from './runner';
 
 /** Conditions under which something is kept from who asks, by name; null: always. */
 export type When = readonly string[] | null;
@@ -87,11 +87,13 @@ export class RestrictionReader {
 
   /**
    * @param receivers other workstations that will see the answer (a C-MOVE destination): what is kept from one of them is kept
+   * @param within a transaction to read in, that of the question; default: one of its own
    * @throws RulesNotReadyError while studies are still tested for a condition that concerns who asks; as `runner.read`
    */
-  async of(principal: Principal, receivers: readonly string[] = []): Promise<Restrictions | null> {
+  async of(principal: Principal, receivers: readonly string[] = [], within?: Run): Promise<Restrictions | null> {
     if (principal.kind === 'service') return null;
-    const [now] = await this.runner.read((run) => run<InForce>(IN_FORCE, [this.version]));
+    const read = (run: Run): Promise<InForce[]> => run<InForce>(IN_FORCE, [this.version]);
+    const [now] = await (within ? read(within) : this.runner.lookUp(read));
     if (!now) return null;
     // answers may overtake each other
     if (now.source !== null && now.version > this.version) this.take(now.version, now.source);

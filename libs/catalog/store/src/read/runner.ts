@@ -14,6 +14,8 @@ export interface RunnerOptions {
   deadlineMs?: number;
 }
 
+type Limits = Required<RunnerOptions> & { plans: 'custom' | 'generic' };
+
 export interface Statement {
   text: string;
   values: readonly unknown[];
@@ -40,7 +42,7 @@ function isCanceled(error: unknown): boolean {
   return code === QUERY_CANCELED || cause?.code === QUERY_CANCELED;
 }
 
-/** Runs reading statements with a bound on their time, planned for their values (one plan never fits all of a search's). */
+/** Runs reading statements with a bound on their time. Those of a search are planned for their values: no plan fits all. */
 export class QueryRunner {
   private readonly prepared = new Map<string, string>();
   private readonly statementTimeoutMs: number;
@@ -59,7 +61,17 @@ export class QueryRunner {
    * @throws QueryTimeoutError when it takes too long
    */
   async read<T>(work: (query: Run) => Promise<T>): Promise<T> {
-    return this.within({ statementTimeoutMs: this.statementTimeoutMs, deadlineMs: this.deadlineMs }, work);
+    const { statementTimeoutMs, deadlineMs } = this;
+    return this.within({ statementTimeoutMs, deadlineMs, plans: 'custom' }, work);
+  }
+
+  /**
+   * The same for statements that look up by keys, whatever the values: their plans are made once and kept, as planning them
+   * takes longer than running them.
+   */
+  async lookUp<T>(work: (query: Run) => Promise<T>): Promise<T> {
+    const { statementTimeoutMs, deadlineMs } = this;
+    return this.within({ statementTimeoutMs, deadlineMs, plans: 'generic' }, work);
   }
 
   /**
@@ -72,20 +84,23 @@ export class QueryRunner {
     const started = performance.now();
     try {
       return await this.within(
-        { statementTimeoutMs: this.statementTimeoutMs * QUICK_SHARE, deadlineMs: this.deadlineMs },
+        {
+          statementTimeoutMs: this.statementTimeoutMs * QUICK_SHARE,
+          deadlineMs: this.deadlineMs,
+          plans: 'custom',
+        },
         (run) => run<R>(quick.text, quick.values),
       );
     } catch (error) {
       const deadlineMs = this.deadlineMs - (performance.now() - started);
       if (!(error instanceof QueryTimeoutError) || !isCanceled(error.cause) || deadlineMs < MOST_HOPELESS_MS)
         throw error;
-      return this.within({ statementTimeoutMs: Math.min(this.statementTimeoutMs, deadlineMs), deadlineMs }, (run) =>
-        run<R>(sure.text, sure.values),
-      );
+      const statementTimeoutMs = Math.min(this.statementTimeoutMs, deadlineMs);
+      return this.within({ statementTimeoutMs, deadlineMs, plans: 'custom' }, (run) => run<R>(sure.text, sure.values));
     }
   }
 
-  private async within<T>(limits: Required<RunnerOptions>, work: (query: Run) => Promise<T>): Promise<T> {
+  private async within<T>(limits: Limits, work: (query: Run) => Promise<T>): Promise<T> {
     const wait = { over: false };
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -97,7 +112,7 @@ export class QueryRunner {
     const running = this.source.withClient((client) => {
       // a connection that came too late: nobody waits for the answer any more
       if (wait.over) throw new QueryTimeoutError();
-      return this.transact(client, limits.statementTimeoutMs, work);
+      return this.transact(client, limits, work);
     });
     running.catch(() => undefined);
     try {
@@ -111,12 +126,12 @@ export class QueryRunner {
 
   private async transact<T>(
     client: SqlClient,
-    statementTimeoutMs: number,
+    { statementTimeoutMs, plans }: Limits,
     work: (query: Run) => Promise<T>,
   ): Promise<T> {
     const timeout = Math.max(1, Math.floor(statementTimeoutMs));
     await client.query(
-      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeout}; SET LOCAL plan_cache_mode = force_custom_plan`,
+      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${timeout}; SET LOCAL plan_cache_mode = force_${plans}_plan`,
     );
     try {
       const result = await work(async <R>(text: string, values: readonly unknown[]) => {
