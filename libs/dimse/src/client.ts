@@ -1,6 +1,5 @@
 /** Associations that we request (PS3.7, PS3.8), with every DIMSE service as SCU, and C-STORE as SCP for C-GET. */
 import { randomUUID } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type {
   AcceptedContext,
@@ -27,6 +26,7 @@ import { COMMAND } from './session/command-set';
 import { ServiceProvider } from './session/scp';
 import { invokeEcho, invokeNService, invokeQuery, invokeStore, toStatus } from './session/scu';
 import { DimseSession } from './session/session';
+import { connectWithReadBuffers } from './transport/read-buffers';
 import { UpperLayer, type EndKind, type UpperLayerUser } from './transport/upper-layer';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, UID } from './uids';
 
@@ -92,7 +92,9 @@ class Association implements ClientAssociation, UpperLayerUser {
 
   private open(): AnySocket {
     const { host, port, tls } = this.options;
-    return tls ? connectTls({ minVersion: 'TLSv1.2', ...tls, host, port }) : connectTcp({ host, port, noDelay: true });
+    return tls
+      ? connectTls({ minVersion: 'TLSv1.2', ...tls, host, port })
+      : connectWithReadBuffers({ host, port, noDelay: true });
   }
 
   async start(): Promise<ClientAssociation> {

@@ -3,7 +3,7 @@ import { createServer, connect as connectTcp, type AddressInfo, type Server, typ
 import { DimseServer } from '../server';
 import { connect } from '../client';
 import { UID } from '../uids';
-import { readBuffers, withReadBuffers } from './read-buffers';
+import { connectWithReadBuffers, readBuffers, withReadBuffers } from './read-buffers';
 
 const CT = '1.2.840.10008.5.1.4.1.1.2';
 const SIZE = 800_000;
@@ -125,5 +125,41 @@ describe('an accepted socket', () => {
     peer.destroy();
     socket.destroy();
     server.close();
+  });
+});
+
+describe('a connection of ours', () => {
+  it('reads into our buffers, is not read while it is paused, and tells of the end', async () => {
+    const server = createServer((socket) => socket.end(Buffer.alloc(2 * 1024 * 1024, 7)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const socket = connectWithReadBuffers({ host: '127.0.0.1', port });
+    let bytes = 0;
+    const memory = new Set<ArrayBufferLike>();
+    readBuffers(socket)!.listen({
+      chunk: (chunk) => {
+        bytes += chunk.length;
+        memory.add(chunk.buffer);
+        if (bytes < 600_000) socket.pause();
+        return false;
+      },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThanOrEqual(256 * 1024);
+    const ended = new Promise((resolve) => socket.once('end', resolve));
+    const resuming = setInterval(() => socket.resume(), 5);
+    await ended;
+    clearInterval(resuming);
+    expect(bytes).toBe(2 * 1024 * 1024);
+    // the same few buffers again and again
+    expect(memory.size).toBeLessThanOrEqual(3);
+    server.close();
+  });
+
+  it('tells when nobody listens there', async () => {
+    const socket = connectWithReadBuffers({ host: '127.0.0.1', port: 1 });
+    const error = await new Promise<NodeJS.ErrnoException>((resolve) => socket.once('error', resolve));
+    expect(error.code).toBe('ECONNREFUSED');
   });
 });

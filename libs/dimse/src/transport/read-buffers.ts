@@ -5,7 +5,7 @@
  * in node:net); for accepted ones the same is reached by handing their handle to a new socket. Where that is not
  * possible (TLS, another runtime) chunks come as `data` events as ever.
  */
-import { Socket } from 'node:net';
+import { connect, Socket, type TcpNetConnectOpts } from 'node:net';
 import type { AnySocket } from '../api';
 
 const SMALL = 64 * 1024;
@@ -88,6 +88,15 @@ interface Inner {
   _handle?: { useUserBuffer?: unknown; reading?: boolean } | null;
   _server?: unknown;
   server?: unknown;
+}
+
+/** A connection to a peer that is read into our buffers. */
+export function connectWithReadBuffers(options: TcpNetConnectOpts): Socket {
+  const buffers = new ReadBuffers();
+  const socket = connect({ ...options, onread: { buffer: buffers.buffer, callback: buffers.callback } });
+  buffersOf.set(socket, buffers);
+  socket.once('close', () => buffers.close());
+  return socket;
 }
 
 /**
