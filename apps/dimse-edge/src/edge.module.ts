@@ -23,6 +23,7 @@ import { FetchController } from './fetch/fetch.controller';
 import { fetchConfig } from './fetch/fetch.config';
 import { FetchMetrics } from './fetch/fetch.metrics';
 import { FetchService } from './fetch/fetch.service';
+import { FreshDatasets } from './fetch/fresh-datasets';
 import { ArchiveDirectory } from './fetch/archive-directory';
 import { BrokerClient } from './fetch/broker-client';
 import { InternalController } from './fetch/internal.controller';
@@ -62,6 +63,7 @@ import { tlsConfig } from './tls.config';
     ArchiveDirectory,
     BrokerClient,
     FetchService,
+    FreshDatasets,
     ArchiveMetrics,
     ArchiveConnections,
     DimseListener,

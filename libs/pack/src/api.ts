@@ -1,5 +1,6 @@
 /** Public shapes of the spool and of pack format version 1 (docs/pack-format.md). */
 import type { HeaderResult, LeftOutValue, PixelTable } from '@archipelago/dicom-encoding';
+import type { HeldDataset } from './held-dataset';
 
 export type Origin = 'acquired' | 'derived' | 'fetched' | 'migrated';
 
@@ -76,6 +77,18 @@ export interface SealedPack {
   sealedAt: string;
 }
 
+/** An object that is whole in memory and on its way to the file: see EntryWriter.hand(). */
+export interface HandedEntry {
+  /** As those of PackEntry. */
+  datasetOffset: number;
+  datasetLength: number;
+  wireDigest: string;
+  /** To be released; null where it is too large to be held. */
+  held: HeldDataset | null;
+  /** It can be read from the file. Rejects as commit() does: the object is rolled back then. */
+  written: Promise<PackEntry>;
+}
+
 /** One object being received. Writes go to the segment as they come; nothing larger than a chunk is held. */
 export interface EntryWriter {
   /** The pack that it goes into; final once it is committed. */
@@ -88,6 +101,11 @@ export interface EntryWriter {
    * @throws SegmentPoisonedError when a sync failed: nothing more in this segment may be acknowledged
    */
   commit(header: HeaderResult, warnings?: string[]): Promise<PackEntry>;
+  /**
+   * In place of commit(), where nothing is promised to the sender: ends the object at once and writes it afterwards.
+   * @throws SpoolUsageError in a durable segment, or when the header reader saw another number of bytes
+   */
+  hand(header: HeaderResult, warnings?: string[]): HandedEntry;
   /** Cuts the segment back to the last trailer. */
   rollback(): Promise<void>;
 }

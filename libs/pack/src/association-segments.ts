@@ -1,5 +1,5 @@
 import type { HeaderResult } from '@archipelago/dicom-encoding';
-import type { EntryContext, EntryWriter, PackEntry, SealedPack } from './api';
+import type { EntryContext, EntryWriter, HandedEntry, PackEntry, SealedPack } from './api';
 import type { Segment } from './segment';
 import type { SegmentEntry } from './segment-entry';
 import type { Spool } from './spool';
@@ -12,6 +12,8 @@ export interface AssociationSegmentsOptions {
   sealBytes?: number;
   /** False: copies of what another archive keeps; see Segment. Default true. */
   durable?: boolean;
+  /** Objects up to this size can be held in memory when they are handed; see EntryWriter.hand(). Default: none. */
+  holdBytes?: number;
   /** Called for every pack, in the order of sealing. */
   onSealed?: (pack: SealedPack) => void;
   /** A segment that could not be sealed stays on the spool; Spool.recover() tries again. */
@@ -26,6 +28,8 @@ export class AssociationSegments {
   private segment: Segment | null = null;
   private readonly sealBytes: number;
   private readonly sealing = new Set<Promise<void>>();
+  /** An object that was handed is still being written: the next one begins behind it. */
+  private writing: Promise<unknown> | undefined;
 
   constructor(
     private readonly spool: Spool,
@@ -36,15 +40,15 @@ export class AssociationSegments {
 
   /** @throws SpoolFullError, SegmentPoisonedError */
   async begin(context: EntryContext): Promise<EntryWriter> {
+    if (this.writing) await this.writing;
     if (this.segment && (this.segment.poisoned || this.segment.bytes >= this.sealBytes)) this.sealInBackground();
     this.segment ??= this.open();
-    const entry = await this.segment.beginEntry(context);
-    return new LargeEntryWriter(
-      entry,
-      this.sealBytes,
-      () => this.alone(entry),
-      () => this.afterEntry(),
-    );
+    const entry = await this.segment.beginEntry(context, this.options.holdBytes);
+    return new LargeEntryWriter(entry, this.sealBytes, {
+      outgrown: () => this.alone(entry),
+      handed: (written) => this.behind(written),
+      ended: () => this.afterEntry(),
+    });
   }
 
   private open(): Segment {
@@ -61,6 +65,7 @@ export class AssociationSegments {
 
   /** At the end of the association: resolves when all its segments are sealed (or reported as failed). */
   async close(): Promise<void> {
+    await this.writing;
     if (this.segment) this.sealInBackground();
     await Promise.all(this.sealing);
   }
@@ -76,6 +81,15 @@ export class AssociationSegments {
     } finally {
       this.seal(segment);
     }
+  }
+
+  private behind(written: Promise<PackEntry>): void {
+    // whether it failed is told to whom it was handed
+    const settled = written.catch(() => undefined).then(() => this.afterEntry());
+    this.writing = settled;
+    void settled.then(() => {
+      if (this.writing === settled) this.writing = undefined;
+    });
   }
 
   private afterEntry(): void {
@@ -107,8 +121,11 @@ class LargeEntryWriter implements EntryWriter {
   constructor(
     private readonly entry: SegmentEntry,
     private readonly limit: number,
-    private readonly outgrown: () => Promise<void>,
-    private readonly ended: () => void,
+    private readonly on: {
+      outgrown(): Promise<void>;
+      handed(written: Promise<PackEntry>): void;
+      ended(): void;
+    },
   ) {}
 
   get packId(): string {
@@ -119,22 +136,28 @@ class LargeEntryWriter implements EntryWriter {
     const pending = this.entry.write(chunk);
     if (this.large || this.entry.bytes <= this.limit) return pending;
     this.large = true;
-    return Promise.resolve(pending).then(() => this.outgrown());
+    return Promise.resolve(pending).then(() => this.on.outgrown());
   }
 
   async commit(header: HeaderResult, warnings?: string[]): Promise<PackEntry> {
     try {
       return await this.entry.commit(header, warnings);
     } finally {
-      this.ended();
+      this.on.ended();
     }
+  }
+
+  hand(header: HeaderResult, warnings?: string[]): HandedEntry {
+    const handed = this.entry.hand(header, warnings);
+    this.on.handed(handed.written);
+    return handed;
   }
 
   async rollback(): Promise<void> {
     try {
       await this.entry.rollback();
     } finally {
-      this.ended();
+      this.on.ended();
     }
   }
 }

@@ -2,6 +2,7 @@ import { datasetHash } from './dataset-hash';
 import { BLOCK_BYTES, type BlockPool } from './block-pool';
 import type { FileOps } from './file-ops';
 import { aligned } from './format';
+import { HeldDataset } from './held-dataset';
 import type { SpaceGuard } from './space';
 
 /**
@@ -22,6 +23,8 @@ export interface StreamHome {
  * the last byte has come. 768 KiB are written while the next 768 KiB come in, and only when both are full must the caller
  * wait. So an object of any size needs 1.5 MiB at most, and a slow one with little in it one block.
  *
+ * An object that is to be held stays in its blocks while it is written, up to `holdBytes`; beyond them it is as any other.
+ *
  * Every write begins and ends at a multiple of BLOCK_ALIGN, in memory and in the file, as O_DIRECT asks for.
  */
 export class EntryStream {
@@ -31,6 +34,11 @@ export class EntryStream {
   private hashed = 0;
   private digest: Buffer | null = null;
   private inflight: Promise<void> | null = null;
+  private inflightBlocks: readonly Buffer[] = [];
+  /** Blocks that are written or on their way, while the object is to be held; null when it is not, or has grown too large. */
+  private kept: Buffer[] | null;
+  private held: HeldDataset | null = null;
+  private heldBlocks: ReadonlySet<Buffer> = NONE;
   private failure: Error | null = null;
   private readonly hash = datasetHash();
 
@@ -41,13 +49,16 @@ export class EntryStream {
    * @param fd segment file
    * @param base where the object begins in it
    * @param meta preamble and group 0002: written in front, not part of the wire digest
+   * @param holdBytes objects up to so many bytes can be held, see hold(); 0: none
    */
   constructor(
     private readonly home: StreamHome,
     private fd: number,
     private base: number,
     private readonly meta: Buffer,
+    private readonly holdBytes = 0,
   ) {
+    this.kept = holdBytes > 0 ? [] : null;
     this.take(meta);
   }
 
@@ -84,6 +95,26 @@ export class EntryStream {
   }
 
   /**
+   * The dataset in memory, for a reader, who releases it; null where it is too large. To be asked for once, when all of it
+   * was taken in and wireDigest() was asked for.
+   */
+  hold(): HeldDataset | null {
+    if (!this.kept) return null;
+    const blocks = [...this.kept, ...this.blocks];
+    const pieces = [...this.kept, ...this.unwritten()];
+    let skip = this.meta.length;
+    const dataset = pieces.flatMap((piece) => {
+      const cut = Math.min(skip, piece.length);
+      skip -= cut;
+      return cut === piece.length ? [] : [piece.subarray(cut)];
+    });
+    this.heldBlocks = new Set(blocks);
+    // one for the reader, one for us while we write
+    this.held = new HeldDataset(dataset, () => blocks.forEach((block) => this.home.pool.give(block))).use();
+    return this.held;
+  }
+
+  /**
    * Writes what is left, the trailer behind it and zeros up to the end of the block; all of them are in the file when it
    * resolves. wireDigest() must have been asked for.
    * @param sync bring it to disk as well, if that can be done in one go
@@ -103,16 +134,38 @@ export class EntryStream {
     const synced = this.gathered > 0 && writeAndSync !== undefined;
     if (this.gathered > 0) this.flush(writeAndSync);
     await this.settle();
+    this.forget();
     return synced;
   }
 
   /** Waits for the write that is under way, whatever becomes of it, and gives the blocks back. */
   async drop(): Promise<void> {
     await this.inflight?.catch(() => undefined);
-    for (const block of this.blocks) this.home.pool.give(block);
+    this.give(this.blocks);
     this.blocks = [];
     this.gathered = 0;
     this.fill = BLOCK_BYTES;
+    this.forget();
+  }
+
+  /** We read none of the blocks any more. */
+  private forget(): void {
+    if (this.kept) this.give(this.kept);
+    this.kept = null;
+    this.held?.release();
+    this.held = null;
+  }
+
+  private give(blocks: readonly Buffer[]): void {
+    for (const block of blocks) if (!this.heldBlocks.has(block)) this.home.pool.give(block);
+  }
+
+  /** It has grown too large to be held. */
+  private holdNoLonger(): void {
+    const { kept, inflightBlocks } = this;
+    this.kept = null;
+    // those under way are given back when they are written
+    if (kept) this.give(kept.filter((block) => !inflightBlocks.includes(block)));
   }
 
   /**
@@ -141,6 +194,7 @@ export class EntryStream {
       if (this.fill === BLOCK_BYTES && !this.digest) this.hashPiece(this.blocks[this.blocks.length - 1]!);
     }
     this.bytes += at;
+    if (this.kept && this.bytes > this.holdBytes && !this.held) this.holdNoLonger();
     return at === chunk.length ? EMPTY : chunk.subarray(at);
   }
 
@@ -171,12 +225,15 @@ export class EntryStream {
     this.blocks = [];
     this.fill = BLOCK_BYTES;
     this.gathered = 0;
+    this.kept?.push(...blocks);
     this.start(buffers, at, blocks, write);
   }
 
   private start(buffers: Buffer[], at: number, blocks: Buffer[], write: FileOps['writeAll']): void {
+    this.inflightBlocks = blocks;
     const work = this.store(buffers, at, write).finally(() => {
-      for (const block of blocks) this.home.pool.give(block);
+      this.inflightBlocks = [];
+      if (!this.kept) this.give(blocks);
     });
     // Kept as failure as well, so that a rejection nobody waits for yet is not lost and does not end the process.
     work.catch((error: Error) => (this.failure = error));
@@ -200,3 +257,4 @@ export class EntryStream {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NONE: ReadonlySet<Buffer> = new Set();

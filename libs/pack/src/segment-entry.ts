@@ -1,6 +1,6 @@
 import type { HeaderResult } from '@archipelago/dicom-encoding';
 import { compressHeader } from '@archipelago/dicom-encoding';
-import type { EntryContext, EntryWriter, PackEntry } from './api';
+import type { EntryContext, EntryWriter, HandedEntry, PackEntry } from './api';
 import { BLOCK_BYTES } from './block-pool';
 import { encodeEntryJson } from './entry-json';
 import { EntryStream } from './entry-stream';
@@ -18,8 +18,9 @@ export class SegmentEntry implements EntryWriter {
     private segment: Segment,
     private readonly context: EntryContext,
     private readonly meta: Buffer,
+    holdBytes?: number,
   ) {
-    this.stream = new EntryStream(segment.home, segment.fd, segment.appendAt, meta);
+    this.stream = new EntryStream(segment.home, segment.fd, segment.appendAt, meta, holdBytes);
   }
 
   /** Where it lies once it is committed. */
@@ -47,6 +48,23 @@ export class SegmentEntry implements EntryWriter {
   async commit(header: HeaderResult, warnings: string[] = []): Promise<PackEntry> {
     if (this.state !== 'open') throw new SpoolUsageError('the object has ended');
     this.state = 'ending';
+    return this.finish(header, warnings);
+  }
+
+  hand(header: HeaderResult, warnings: string[] = []): HandedEntry {
+    if (this.state !== 'open') throw new SpoolUsageError('the object has ended');
+    const { segment, meta } = this;
+    if (segment.durable) throw new SpoolUsageError('what is promised to be kept is written first');
+    const datasetLength = this.datasetLengthOf(header);
+    this.state = 'ending';
+    const wireDigest = this.stream.wireDigest().toString('hex');
+    const held = this.stream.hold();
+    // the caller's answer goes first
+    const written = new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.finish(header, warnings));
+    return { datasetOffset: segment.appendAt + meta.length, datasetLength, wireDigest, held, written };
+  }
+
+  private async finish(header: HeaderResult, warnings: string[]): Promise<PackEntry> {
     const { segment } = this;
     let described: Described;
     try {
@@ -93,8 +111,7 @@ export class SegmentEntry implements EntryWriter {
 
   private describe(header: HeaderResult, warnings: string[]): Described {
     const { segment, context, meta } = this;
-    const datasetLength = this.stream.bytes - meta.length;
-    if (header.length !== datasetLength) throw new SpoolUsageError('the header reader saw another number of bytes');
+    const datasetLength = this.datasetLengthOf(header);
     const wireDigest = this.stream.wireDigest();
     const compressed = compressHeader(header.header);
     const said: EntryContext = { ...context, warnings: [...context.warnings, ...header.warnings, ...warnings] };
@@ -140,6 +157,12 @@ export class SegmentEntry implements EntryWriter {
       pixel,
     });
     return { entry, trailer, compressed, wireDigest };
+  }
+
+  private datasetLengthOf(header: HeaderResult): number {
+    const length = this.stream.bytes - this.meta.length;
+    if (header.length !== length) throw new SpoolUsageError('the header reader saw another number of bytes');
+    return length;
   }
 
   /** After a failure: nothing of the object stays. @throws always, what the caller is to know */

@@ -93,9 +93,9 @@ export class Segment implements SegmentWriter, SyncTarget {
     return this.end;
   }
 
-  /** Past the page cache; but what is fetched for others is read again while it comes in, and is not synced. */
+  /** Past the page cache: filling it costs more processor time than the disk takes. What is read soon is held in memory. */
   private get direct(): boolean {
-    return this.home.direct && this.durable;
+    return this.home.direct;
   }
 
   touch(): void {
@@ -106,8 +106,11 @@ export class Segment implements SegmentWriter, SyncTarget {
     return this.beginEntry(context);
   }
 
-  /** @throws SpoolFullError, SegmentPoisonedError; SpoolUsageError when an object is open or the segment is sealed */
-  async beginEntry(context: EntryContext): Promise<SegmentEntry> {
+  /**
+   * @param holdBytes objects up to this size can be held in memory when they are handed (default: none)
+   * @throws SpoolFullError, SegmentPoisonedError; SpoolUsageError when an object is open or the segment is sealed
+   */
+  async beginEntry(context: EntryContext, holdBytes?: number): Promise<SegmentEntry> {
     this.assertUsable();
     if (this.busy) throw new SpoolUsageError('an object is being written to this segment already');
     if (this.list.length >= LIMITS.entries) throw new SpoolUsageError('the segment has all the entries it may have');
@@ -116,7 +119,7 @@ export class Segment implements SegmentWriter, SyncTarget {
     try {
       await this.home.reserve();
       await this.openFile();
-      this.current = new SegmentEntry(this, context, partTenMeta(context));
+      this.current = new SegmentEntry(this, context, partTenMeta(context), holdBytes);
       return this.current;
     } finally {
       this.beginning = false;

@@ -56,6 +56,11 @@ export class FetchLeg {
     return this.copies.some((copy) => copy.packId === packId);
   }
 
+  /** Where what has arrived lies. */
+  places(): { packId: string; datasetOffset: number }[] {
+    return this.copies;
+  }
+
   touch(): void {
     this.lastAt = performance.now();
   }

@@ -17,7 +17,8 @@ import { ArrivedPacks } from './arrived-packs';
 import { edgeUrl, type FetchConfig, fetchConfig } from './fetch.config';
 import { FetchLeg, type FetchEnd } from './fetch-leg';
 import { FetchMetrics } from './fetch.metrics';
-import { arrivedCopy, fetchedSink } from './fetched-sink';
+import { type ArrivedEntry, arrivedCopy, fetchedSink } from './fetched-sink';
+import { FreshDatasets } from './fresh-datasets';
 import { Grants } from './grants';
 import { type ArchiveWork, retrieveFromArchive } from './retrieve-from-archive';
 
@@ -26,6 +27,10 @@ const KEPT_MS = 120_000;
 const WATCH_MS = 500;
 /** The association notices silence by itself; this is for whatever else may hang. */
 const PATIENCE_MS = 5_000;
+/** Larger ones are read back from the segment: beside their bytes that costs little. */
+const HELD_BYTES = 4 * 1024 * 1024;
+/** How long after the end of a leg its last objects stay in memory for those who still wait for them. */
+const FRESH_MS = 5_000;
 /** Objects of a C-MOVE that landed on another edge, after its final response. */
 const SETTLE_MS = 5_000;
 
@@ -45,6 +50,7 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
     @Inject(SITE) private readonly site: string,
     private readonly spool: SpoolService,
     private readonly archives: ArchiveConnections,
+    private readonly fresh: FreshDatasets,
     private readonly bus: Bus,
     private readonly metrics: FetchMetrics,
     private readonly logger: Logger,
@@ -99,7 +105,7 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
-  private copyOf(entry: PackEntry, header: HeaderResult, packId: string): ArrivedCopyV1 {
+  private copyOf(entry: ArrivedEntry, header: HeaderResult, packId: string): ArrivedCopyV1 {
     const copy = arrivedCopy(entry, header, { packId, edgeId: this.edgeId, url: this.url });
     this.arrivedHere.add(packId, copy.studyInstanceUid);
     return copy;
@@ -117,6 +123,7 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
     this.running.set(leg.legId, controller);
     const segments = new AssociationSegments(this.spool.spool, {
       durable: false,
+      holdBytes: HELD_BYTES,
       onSealed: (pack) => this.spool.keeper.add(pack),
       onSealFailed: (packId, error) => this.logger.error('segment could not be sealed', { packId, err: error }),
     });
@@ -125,8 +132,9 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
         controller.abort(new Error('archive-timeout'));
     }, WATCH_MS);
     let end: FetchEnd;
+    const lost: Error[] = [];
     try {
-      end = await retrieveFromArchive(leg, this.work(leg, segments, controller.signal));
+      end = await retrieveFromArchive(leg, this.work(leg, segments, lost, controller.signal));
     } catch (error) {
       end = failure(error, leg, controller.signal);
       this.logger.warn('fetch from an archive failed', { archive: leg.archive.name, code: end.code, err: error });
@@ -136,10 +144,20 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
     leg.finish(end);
     this.running.delete(leg.legId);
     await segments.close();
-    this.over(leg, end);
+    this.over(leg, lost.length > 0 ? this.withLost(leg, end, lost) : end);
   }
 
-  private work(leg: FetchLeg, segments: AssociationSegments, signal: AbortSignal): ArchiveWork {
+  /** Not all that has arrived could be written: those who come later must ask for it again. */
+  private withLost({ archive }: FetchLeg, end: FetchEnd, lost: readonly Error[]): FetchEnd {
+    this.logger.error('fetched objects could not be written', {
+      archive: archive.name,
+      count: lost.length,
+      err: lost[0],
+    });
+    return end.outcome === 'complete' ? { outcome: 'partial', code: 'not-written' } : end;
+  }
+
+  private work(leg: FetchLeg, segments: AssociationSegments, lost: Error[], signal: AbortSignal): ArchiveWork {
     const calledAeTitle = leg.archive.fetchAeTitle;
     return {
       use: (archive, needs, work) =>
@@ -155,7 +173,11 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
           study: leg.study,
           site: this.site,
           calledAeTitle,
-          onArrived: (entry, header, packId) => leg.arrived(this.copyOf(entry, header, packId)),
+          onArrived: (entry, header, packId, held) => {
+            if (held) this.fresh.add({ packId, datasetOffset: entry.datasetOffset }, held);
+            leg.arrived(this.copyOf(entry, header, packId));
+          },
+          onLost: (error) => lost.push(error),
           onRefused: (code) => this.metrics.all.refused.inc({ archive: leg.archive.name, code }),
         });
       },
@@ -174,6 +196,7 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
       .emit(FetchEnded, { legId, archive, ...end, instances, bytes, milliseconds })
       .catch((error: unknown) => this.logger.debug('end of a fetch could not be told', { err: error }));
     setTimeout(() => this.legs.delete(legId), KEPT_MS).unref();
+    setTimeout(() => leg.places().forEach((place) => this.fresh.drop(place)), FRESH_MS).unref();
   }
 }
 

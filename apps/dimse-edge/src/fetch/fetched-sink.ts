@@ -2,7 +2,7 @@
 import type { ArchiveV1, ArrivedCopyV1 } from '@archipelago/contracts';
 import { HeaderReader, type HeaderResult } from '@archipelago/dicom-encoding';
 import type { DimseStatus, StoreRequest, StoreSink } from '@archipelago/dimse';
-import type { AssociationSegments, EntryWriter, PackEntry } from '@archipelago/pack';
+import type { AssociationSegments, EntryWriter, HeldDataset, PackEntry } from '@archipelago/pack';
 import { checkDataset, trimUid } from '../store/store-checks';
 
 /** PS3.4 table B.2-1: cannot understand; PS3.7 annex C: processing failure. */
@@ -16,9 +16,18 @@ export interface FetchedSinkOptions {
   study: string;
   site: string;
   calledAeTitle: string;
-  onArrived(entry: PackEntry, header: HeaderResult, packId: string): void;
+  /** It is whole in memory and can be handed on; `held` is the receiver's to release. */
+  onArrived(entry: ArrivedEntry, header: HeaderResult, packId: string, held: HeldDataset | null): void;
+  /** It could not be written after it had arrived: who reads it from the segment will not find it. */
+  onLost(error: Error): void;
   onRefused(code: string): void;
 }
+
+/** What is known of an entry when it has arrived. */
+export type ArrivedEntry = Pick<
+  PackEntry,
+  'sopInstanceUid' | 'sopClassUid' | 'transferSyntaxUid' | 'datasetOffset' | 'datasetLength' | 'wireDigest'
+>;
 
 export async function fetchedSink(request: StoreRequest, options: FetchedSinkOptions): Promise<StoreSink> {
   const { archive, site, calledAeTitle, segments } = options;
@@ -68,9 +77,27 @@ class FetchedSink implements StoreSink {
       this.options.onRefused(this.failure === NOT_ASKED_FOR ? 'other-study' : 'unreadable');
       return this.failure ?? UNREADABLE;
     }
-    const stored = await this.entry.commit(header);
-    this.options.onArrived(stored, header, this.entry.packId);
+    await this.hand(header);
     return { status: 0 };
+  }
+
+  /** The archive keeps what it sends: it is answered, and goes on, while we write. */
+  private async hand(header: HeaderResult): Promise<void> {
+    const { entry, request, options } = this;
+    try {
+      const { held, written, ...place } = entry.hand(header);
+      written.catch((error: Error) => options.onLost(error));
+      const arrived = {
+        ...place,
+        sopInstanceUid: trimUid(request.sopInstanceUid),
+        sopClassUid: trimUid(request.sopClassUid),
+        transferSyntaxUid: request.context.transferSyntax,
+      };
+      options.onArrived(arrived, header, entry.packId, held);
+    } catch (error) {
+      await entry.rollback();
+      throw error;
+    }
   }
 
   abort(): void {
@@ -94,7 +121,7 @@ class FetchedSink implements StoreSink {
 
 /** Where an entry lies, for whoever follows. */
 export function arrivedCopy(
-  entry: PackEntry,
+  entry: ArrivedEntry,
   header: HeaderResult,
   at: { packId: string; edgeId: string; url: string },
 ): ArrivedCopyV1 {

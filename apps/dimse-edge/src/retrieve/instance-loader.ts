@@ -3,7 +3,7 @@
  * with the digest of what was received; a copy that cannot be read or differs gives way to the next one.
  */
 import type { CopyV1, LocatedInstanceV1 } from '@archipelago/contracts';
-import { datasetDigest } from '@archipelago/pack';
+import { datasetDigest, type HeldDataset } from '@archipelago/pack';
 import type { ByteSource, PackBytes } from './pack-bytes';
 import type { DigestThreads } from './digest-threads';
 import { planRuns, type ReadRun, RUN_LIMITS, type RunLimits, type SingleRead } from './read-runs';
@@ -14,8 +14,9 @@ export type LoadedInstance =
       instance: LocatedInstanceV1;
       copy: CopyV1;
       how: 'held';
-      bytes: Buffer;
-      /** Called once when nobody reads `bytes` any more, or never: then the memory is just not used again. */
+      /** One after the other they are the dataset. */
+      pieces: readonly Buffer[];
+      /** Called once when nobody reads `pieces` any more, or never: then the memory is just not used again. */
       release(): void;
     }
   | { instance: LocatedInstanceV1; copy: CopyV1; how: 'streamed' }
@@ -30,6 +31,8 @@ export interface LoaderOptions {
   /** Shared by all loaders of a process; without them memory is the loader's own, digests are computed where it runs. */
   slabs?: Slabs;
   digests?: DigestThreads;
+  /** What has just arrived and is still in memory, compared with its digest then; released by who took it. */
+  fresh?: { take(copy: CopyV1): HeldDataset | undefined };
   onDamaged?(copy: CopyV1, where: ByteSource['where'], why: 'unreadable' | 'different'): void;
 }
 
@@ -47,9 +50,9 @@ export class InstanceLoader {
     this.slabs = options.slabs ?? new Slabs();
   }
 
-  /** In the order given. */
+  /** In the order given. The first comes alone: it is on its way while the run behind it is read and compared. */
   async *load(instances: readonly LocatedInstanceV1[]): AsyncGenerator<LoadedInstance> {
-    const runs = planRuns(instances, this.limits);
+    const runs = [...planRuns(instances.slice(0, 1), this.limits), ...planRuns(instances.slice(1), this.limits)];
     const loading: Promise<LoadedInstance[]>[] = [];
     let next = 0;
     while (next < runs.length || loading.length > 0) {
@@ -60,6 +63,8 @@ export class InstanceLoader {
 
   private async loadRun(run: ReadRun | SingleRead): Promise<LoadedInstance[]> {
     if (run.copy === undefined) return [await this.loadOne(run.instances[0])];
+    const fresh = this.freshRun(run);
+    if (fresh) return fresh;
     const source = this.packs.sources(run.copy)[0];
     const places = run.instances.map((instance) => {
       const copy = instance.copies[0]!;
@@ -72,9 +77,30 @@ export class InstanceLoader {
     return Promise.all(
       places.map(({ instance, copy, start, end }, i) => {
         if (whole[i] !== 'same') return this.loadOne(instance);
-        return { instance, copy, how: 'held' as const, bytes: slab.bytes.subarray(start, end), release };
+        return { instance, copy, how: 'held' as const, pieces: [slab.bytes.subarray(start, end)], release };
       }),
     );
+  }
+
+  /** All of the run, where all of it is in memory. */
+  private freshRun({ instances }: ReadRun): LoadedInstance[] | undefined {
+    if (!this.options.fresh) return undefined;
+    const taken: HeldDataset[] = [];
+    for (const { copies } of instances) {
+      const held = this.options.fresh.take(copies[0]!);
+      if (!held) {
+        taken.forEach((one) => one.release());
+        return undefined;
+      }
+      taken.push(held);
+    }
+    return instances.map((instance, i) => ({
+      instance,
+      copy: instance.copies[0]!,
+      how: 'held',
+      pieces: taken[i]!.pieces,
+      release: () => taken[i]!.release(),
+    }));
   }
 
   /** Each copy in each place until one gives the right bytes. */
@@ -88,8 +114,8 @@ export class InstanceLoader {
         const place = { instance, copy, start: 0, end: datasetLength };
         const [found] = await this.readAndCompare(source, datasetOffset, datasetOffset + datasetLength, slab, [place]);
         if (found === 'same') {
-          const bytes = slab.bytes.subarray(0, datasetLength);
-          return { instance, copy, how: 'held', bytes, release: this.releaseAfter(slab, 1) };
+          const pieces = [slab.bytes.subarray(0, datasetLength)];
+          return { instance, copy, how: 'held', pieces, release: this.releaseAfter(slab, 1) };
         }
         this.slabs.give(slab);
         this.options.onDamaged?.(copy, source.where, found!);

@@ -100,7 +100,7 @@ export class InstanceSender {
     const bytes = copy.datasetLength;
     const { overlay } = instance;
     if (choice.how === 'as-is') {
-      const body = loaded.how === 'held' ? [loaded.bytes] : this.loader.stream(instance, copy);
+      const body = loaded.how === 'held' ? loaded.pieces : this.loader.stream(instance, copy);
       if (overlay === undefined) return { contextId: context.id, body, length: bytes, bytes };
       return { contextId: context.id, body: await gathered(overlaid(stream(body), choice.ts, overlay)), bytes };
     }
@@ -117,9 +117,20 @@ export class InstanceSender {
   ): Parameters<typeof transcodeDataset>[0] {
     const { transferSyntaxUid, datasetLength } = copy;
     if (loaded.how === 'streamed') return { transferSyntaxUid, datasetLength, ...this.loader.reader(copy) };
-    const { bytes } = loaded;
-    return { transferSyntaxUid, datasetLength, read: (start, end) => Promise.resolve(bytes.subarray(start, end)) };
+    const { pieces } = loaded;
+    return { transferSyntaxUid, datasetLength, read: (start, end) => Promise.resolve(bytesOf(pieces, start, end)) };
   }
+}
+
+/** [start, end) of the pieces; a view where one piece has it. */
+function bytesOf(pieces: readonly Buffer[], start: number, end: number): Buffer {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    if (at < end && at + piece.length > start) parts.push(piece.subarray(Math.max(0, start - at), end - at));
+    at += piece.length;
+  }
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
 async function* stream(body: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

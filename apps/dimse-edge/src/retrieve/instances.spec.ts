@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import type { LocatedInstanceV1, LocateReplyV1 } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import type { AcceptedContext, ClientAssociation, RetrieveResponse, StoreOperation } from '@archipelago/dimse';
-import { datasetDigest } from '@archipelago/pack';
+import { datasetDigest, type HeldDataset } from '@archipelago/pack';
 import { FsObjectStore, type ObjectStore } from '@archipelago/platform-storage';
 import { Delivery } from './delivery';
 import { DigestThreads } from './digest-threads';
@@ -75,7 +75,8 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list;
 }
 
-const held = (loaded: LoadedInstance): Buffer | undefined => (loaded.how === 'held' ? loaded.bytes : undefined);
+const held = (loaded: LoadedInstance): Buffer | undefined =>
+  loaded.how === 'held' ? Buffer.concat(loaded.pieces) : undefined;
 
 function dataset(p: TestPack, i: number): Buffer {
   const { datasetOffset, datasetLength } = p.instances[i]!.copies[0]!;
@@ -91,6 +92,41 @@ describe('instance loader', () => {
     const loaded = await all(loader.load(p.instances));
     expect(loaded.map((l) => l.instance.sopInstanceUid)).toEqual(p.instances.map((i) => i.sopInstanceUid));
     loaded.forEach((l, i) => expect(held(l)?.equals(dataset(p, i))).toBe(true));
+  });
+
+  it('takes from memory what has just arrived, run by run, and releases what it did not use', async () => {
+    const p = await pack([1000, 1000, 1000, 3000]);
+    const fresh = new Map<number, { pieces: Buffer[]; users: number }>();
+    const taken = (n: number): void => {
+      const bytes = Buffer.from(dataset(p, n));
+      fresh.set(p.instances[n]!.copies[0]!.datasetOffset, {
+        pieces: [bytes.subarray(0, 400), bytes.subarray(400)],
+        users: 0,
+      });
+    };
+    // the first comes alone; of the run behind it one is not in memory
+    [0, 1, 3].forEach(taken);
+    let reads = 0;
+    const bytes = packBytes([p]);
+    const sources = bytes.sources.bind(bytes);
+    jest.spyOn(bytes, 'sources').mockImplementation((copy) => (reads++, sources(copy)));
+    const loader = new InstanceLoader(bytes, {
+      limits,
+      fresh: {
+        take: ({ datasetOffset }) => {
+          const one = fresh.get(datasetOffset);
+          if (!one) return undefined;
+          one.users++;
+          return { pieces: one.pieces, release: () => one.users-- } as unknown as HeldDataset;
+        },
+      },
+    });
+    const loaded = await all(loader.load(p.instances));
+    loaded.forEach((l, i) => expect(held(l)?.equals(dataset(p, i))).toBe(true));
+    expect(loaded.map((l) => (l.how === 'held' ? l.pieces.length : 0))).toEqual([2, 1, 1, 2]);
+    expect(reads).toBe(1);
+    for (const l of loaded) if (l.how === 'held') l.release();
+    expect([...fresh.values()].map(({ users }) => users)).toEqual([0, 0, 0]);
   });
 
   it('takes the stored copy when the segment is damaged, cut or gone, and says so', async () => {
@@ -129,12 +165,13 @@ describe('instance loader', () => {
     const digests = new DigestThreads(1);
     const loader = new InstanceLoader(packBytes([p]), { limits: { ...limits, maxRunBytes: 2200 }, slabs, digests });
     const first = await all(loader.load(p.instances));
-    expect(taken).toHaveBeenCalledTimes(2);
+    // the first alone, two, the rest
+    expect(taken).toHaveBeenCalledTimes(3);
     expect(given).not.toHaveBeenCalled();
-    for (const one of first.slice(0, 3)) if (one.how === 'held') one.release();
+    for (const one of first.slice(0, 2)) if (one.how === 'held') one.release();
     expect(given).toHaveBeenCalledTimes(1);
     const again = await all(loader.load(p.instances.slice(0, 2)));
-    // the second run of the first time is still in use
+    // the second and third run of the first time are still in use
     [...again, first[2]!, first[3]!].forEach((one, i) => expect(held(one)?.equals(dataset(p, i))).toBe(true));
     await digests.close();
   });

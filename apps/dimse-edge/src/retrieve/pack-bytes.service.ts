@@ -4,6 +4,7 @@ import type { ObjectStore } from '@archipelago/platform-storage';
 import { type EdgeConfig, edgeConfig } from '../edge.config';
 import { EdgeMetrics } from '../edge.metrics';
 import { OBJECT_STORE } from '../edge.tokens';
+import { FreshDatasets } from '../fetch/fresh-datasets';
 import { SpoolService } from '../segments/spool.service';
 import { DigestThreads } from './digest-threads';
 import { InstanceLoader } from './instance-loader';
@@ -21,6 +22,7 @@ export class PackBytesService implements OnApplicationShutdown {
     spool: SpoolService,
     @Inject(OBJECT_STORE) store: ObjectStore,
     @Inject(edgeConfig.KEY) private readonly config: EdgeConfig,
+    private readonly fresh: FreshDatasets,
     private readonly metrics: EdgeMetrics,
     private readonly logger: Logger,
   ) {
@@ -35,6 +37,7 @@ export class PackBytesService implements OnApplicationShutdown {
       verify: this.config.verifyReads,
       slabs: this.slabs,
       digests: this.digests,
+      fresh: this.fresh,
       onDamaged: (copy, where, why) => {
         this.metrics.all.damaged.inc({ where, why });
         this.logger.error('copy of an instance is damaged or cannot be read', {

@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import type { HeldDataset } from '@archipelago/pack';
+
+/** Bytes in all, beside what readers hold of it: some sixty CT slices. */
+const MOST_BYTES = 32 * 1024 * 1024;
+
+type Place = { packId: string; datasetOffset: number };
+
+const keyOf = ({ packId, datasetOffset }: Place): string => `${packId}:${datasetOffset}`;
+
+/**
+ * Datasets that have just arrived from an archive, still in memory: whoever waits for them need not read them back and
+ * compare digests again. The oldest goes first; then, as for a slow reader, they are in the segment.
+ */
+@Injectable()
+export class FreshDatasets {
+  private readonly held = new Map<string, HeldDataset>();
+  private bytes = 0;
+  private readonly most = MOST_BYTES;
+
+  add(place: Place, dataset: HeldDataset): void {
+    this.held.set(keyOf(place), dataset);
+    this.bytes += dataset.bytes;
+    for (const [key, oldest] of this.held) {
+      if (this.bytes <= this.most) return;
+      this.remove(key, oldest);
+    }
+  }
+
+  /** For one reader, who releases it. */
+  take(place: Place): HeldDataset | undefined {
+    return this.held.get(keyOf(place))?.use();
+  }
+
+  drop(place: Place): void {
+    const key = keyOf(place);
+    const dataset = this.held.get(key);
+    if (dataset) this.remove(key, dataset);
+  }
+
+  private remove(key: string, dataset: HeldDataset): void {
+    this.held.delete(key);
+    this.bytes -= dataset.bytes;
+    dataset.release();
+  }
+}
