@@ -9,7 +9,7 @@ export { SyncGroup, type SyncTarget } from './sync-group';
 export { SpaceGuard, type SpaceOptions } from './space';
 export { systemFileOps, type FileOps } from './file-ops';
 export type { SegmentRecovery } from './recover';
-export type { HeldDataset } from './held-dataset';
+export { HeldDataset } from './held-dataset';
 export { Segment } from './segment';
 export type { Evicted, EvictOptions, ShelfState, ShelfStats, ShelvedPack } from './shelf';
 export { Spool, type RecoveryReport, type SpoolOptions, type SpoolStats } from './spool';
