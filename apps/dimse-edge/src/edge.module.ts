@@ -18,6 +18,7 @@ import { OutboundService } from './retrieve/outbound.service';
 import { PackBytesService } from './retrieve/pack-bytes.service';
 import { ThroughService } from './retrieve/through.service';
 import { LiveQueries } from './query/live.service';
+import { RouteService } from './retrieve/route.service';
 import { RetrieveService } from './retrieve/retrieve.service';
 import { FetchController } from './fetch/fetch.controller';
 import { fetchConfig } from './fetch/fetch.config';
@@ -64,6 +65,7 @@ import { tlsConfig } from './tls.config';
     BrokerClient,
     FetchService,
     FreshDatasets,
+    RouteService,
     ArchiveMetrics,
     ArchiveConnections,
     DimseListener,

@@ -11,15 +11,17 @@ import {
   type SampleOptions,
 } from '@archipelago/catalog-store';
 import { ARCHIPELAGO_CONFIG, type ArchipelagoConfig, Logger } from '@archipelago/platform-service';
-import { compile, parseRules, type RuleFailure } from '@archipelago/rules';
+import { compile, parseRules, type Destination, type RuleFailure } from '@archipelago/rules';
 import type { SqlClient } from '@archipelago/platform-storage';
 import { IngestMetrics } from './ingest.metrics';
+import { canSendTo } from './routing/destinations';
 import { unacted } from './rules/rule-text';
 
-const asRegistered = ({ name, issuer, site }: ArchipelagoConfig['archives'][number]): RegisteredArchive => ({
+const asRegistered = ({ name, issuer, site, aeTitle }: ArchipelagoConfig['archives'][number]): RegisteredArchive => ({
   name,
   issuer: issuer ?? null,
   site: site ?? null,
+  aeTitle,
 });
 
 /**
@@ -69,7 +71,7 @@ export class CatalogRules {
     const { ruleSet } = parseRules(stored?.source ?? '', {
       acting: {
         unacted: (rule, looksAt) => {
-          const why = unacted(rule, looksAt, this.attributes);
+          const why = unacted(rule, looksAt, this);
           if (why !== undefined) idle.push(rule.id);
           return why;
         },
@@ -104,9 +106,21 @@ export class CatalogRules {
   }
 
   /** Site whose edges reach a source; our own sources are called by their site. */
-  private siteOf(source: string): string {
+  siteOf(source: string): string {
     const archive = this.registry.find((one) => one.name === source);
     return archive ? (archive.site ?? this.site) : source === OWN_SOURCE ? this.site : source;
+  }
+
+  aeTitleOf(archive: string): string | undefined {
+    return this.registry.find((one) => one.name === archive)?.aeTitle ?? undefined;
+  }
+
+  /** Why routes cannot go there; undefined: they can. */
+  cannotReach(to: Destination): string | undefined {
+    if ('archive' in to)
+      return this.registry.some((one) => one.name === to.archive) ? undefined : `there is no archive ${to.archive}`;
+    if (canSendTo(this.config, to.workstation)) return undefined;
+    return `no peer ${to.workstation} with host and port is configured`;
   }
 
   /** Names of the archives, the first one's answers win. */

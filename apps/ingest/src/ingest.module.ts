@@ -11,6 +11,9 @@ import {
   PresentationRebuild,
   QuarantineList,
   QuarantineRelease,
+  RouteDrop,
+  RouteList,
+  RouteRetry,
   RulesCommand,
   SourceVanished,
   StudyEvict,
@@ -39,6 +42,11 @@ import { INGEST_SCHEMA } from './ingest.schema';
 import { IngestService } from './ingest.service';
 import { OBJECT_STORE } from './ingest.tokens';
 import { PixelComparison } from './pixel-comparison';
+import { RouteMetrics } from './routing/route.metrics';
+import { RouteRepository } from './routing/route.repository';
+import { RouteWorker } from './routing/route.worker';
+import { RoutesController } from './routing/routes.controller';
+import { RoutingService } from './routing/routing.service';
 import { DerivationService } from './rules/derivation.service';
 import { RulesController } from './rules/rules.controller';
 import { RulesService } from './rules/rules.service';
@@ -58,6 +66,9 @@ import { SweepService } from './sweep.service';
         QuarantineList,
         QuarantineRelease,
         PresentationRebuild,
+        RouteList,
+        RouteRetry,
+        RouteDrop,
         RulesCommand,
       ],
       publishes: [InstanceStored, StudyUpdated, PatientUpdated],
@@ -71,6 +82,7 @@ import { SweepService } from './sweep.service';
     OnStudyEvictHandler,
     DecisionsController,
     RulesController,
+    RoutesController,
   ],
   providers: [
     ingestConfig.provider(),
@@ -92,6 +104,10 @@ import { SweepService } from './sweep.service';
     IngestMetrics,
     PixelComparison,
     CatalogRules,
+    RouteRepository,
+    RouteMetrics,
+    RoutingService,
+    RouteWorker,
     IngestService,
     ArchivesService,
     AnswerService,

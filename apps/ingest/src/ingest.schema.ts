@@ -64,7 +64,42 @@ export class IngestEvictions1764201600002 implements MigrationInterface {
   }
 }
 
+/**
+ * What rules route and has not arrived: a row for a destination, a study and at most 100 of its instances. Written with the
+ * pack that brought them, gone when the destination has taken all.
+ */
+export class IngestRoutes1764288000003 implements MigrationInterface {
+  name = 'IngestRoutes1764288000003';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE route (
+        id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        kind              text NOT NULL CHECK (kind IN ('workstation', 'archive')),
+        destination       text COLLATE "C" NOT NULL,
+        site              text NOT NULL,
+        rule              text NOT NULL,
+        study             text COLLATE "C" NOT NULL,
+        instances         text[] NOT NULL,
+        state             text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'failed')),
+        refusals          integer NOT NULL DEFAULT 0,
+        unreachable_since timestamptz,
+        code              text,
+        due_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+        leased_until      timestamptz,
+        lease             uuid,
+        created_at        timestamptz NOT NULL DEFAULT clock_timestamp()
+      )`);
+    await runner.query("CREATE INDEX route_due ON route (due_at, id) WHERE state = 'waiting'");
+    await runner.query('CREATE INDEX route_destination ON route (kind, destination, id)');
+  }
+
+  async down(): Promise<void> {
+    throw new Error('migrations are forward-only');
+  }
+}
+
 export const INGEST_SCHEMA: SchemaPart = {
   name: 'ingest',
-  migrations: [IngestTables1763856000001, IngestEvictions1764201600002],
+  migrations: [IngestTables1763856000001, IngestEvictions1764201600002, IngestRoutes1764288000003],
 };

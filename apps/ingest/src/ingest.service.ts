@@ -19,7 +19,13 @@ import {
   type OutboxEvent,
 } from '@archipelago/platform-bus';
 import { classifyError, Logger, PermanentError, TransientError } from '@archipelago/platform-service';
-import { Database, ObjectNotFoundError, ObjectRangeError, type ObjectStore } from '@archipelago/platform-storage';
+import {
+  Database,
+  ObjectNotFoundError,
+  ObjectRangeError,
+  type ObjectStore,
+  type SqlClient,
+} from '@archipelago/platform-storage';
 import { CatalogRules } from './catalog-rules';
 import { CommitQueue } from './commit-queue';
 import { ingestConfig, type IngestConfig } from './ingest.config';
@@ -27,6 +33,7 @@ import { IngestMetrics } from './ingest.metrics';
 import { IngestRepository, type KnownPack } from './ingest.repository';
 import { CONSUMER, OBJECT_STORE } from './ingest.tokens';
 import { PixelComparison } from './pixel-comparison';
+import { RoutingService } from './routing/routing.service';
 
 export interface Cause {
   eventId: string;
@@ -62,6 +69,7 @@ export class IngestService {
     private readonly database: Database,
     private readonly repository: IngestRepository,
     private readonly pixels: PixelComparison,
+    private readonly routing: RoutingService,
     private readonly relay: OutboxRelay,
     private readonly metrics: IngestMetrics,
     private readonly logger: Logger,
@@ -200,12 +208,22 @@ export class IngestService {
       );
       const events = mine.flatMap(({ announcement, cause }, i) => this.eventsOf(announcement, results[i]!, cause));
       await writeOutbox(client, events);
+      await this.routeNew(client, mine, results);
       const byPack = new Map(mine.map((pack, i) => [pack, results[i]!]));
       return packs.map((pack) => {
         const result = byPack.get(pack);
         return result === undefined || result.already ? null : result;
       });
     });
+  }
+
+  private async routeNew(
+    client: SqlClient,
+    packs: readonly Ready[],
+    results: readonly IndexPackResult[],
+  ): Promise<void> {
+    for (const [i, { announcement }] of packs.entries())
+      await this.routing.route(client, results[i]!.routable, announcement.site);
   }
 
   private input({ announcement, tail }: Pick<Ready, 'announcement' | 'tail'>): IndexPackInput {

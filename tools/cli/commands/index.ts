@@ -9,6 +9,7 @@ import { echo } from './echo';
 import { find } from './find';
 import { identity } from './identity';
 import { quarantine } from './quarantine';
+import { route } from './route';
 import { rules } from './rules';
 import { send } from './send';
 import { sweep } from './sweep';
@@ -30,6 +31,7 @@ export const commands: GroupCommand = {
     identity,
     actor,
     rules,
+    route,
     cache,
   ],
 };

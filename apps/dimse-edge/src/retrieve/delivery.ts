@@ -23,7 +23,7 @@ export interface DeliveryOptions {
    * were located, or lost). Absent: they have failed.
    */
   again?(instances: readonly LocatedInstanceV1[]): AsyncIterable<LocateReplyV1>;
-  counted(result: 'completed' | 'warning' | 'failed'): void;
+  counted(result: 'completed' | 'warning' | 'failed', sopInstanceUid: string): void;
   /** The destination was given up. */
   gaveUp(error: unknown): void;
 }
@@ -116,7 +116,7 @@ export class Delivery {
   private count(counter: SubOperationCounter, uid: string, result: 'completed' | 'warning' | 'failed'): void {
     this.handled++;
     counter.count(uid, result);
-    this.options.counted(result);
+    this.options.counted(result, uid);
   }
 }
 

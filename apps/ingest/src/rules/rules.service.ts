@@ -89,7 +89,7 @@ export class RulesService implements OnApplicationBootstrap {
   private async read(source: string, trial = false): Promise<ReadRules> {
     await this.database.withTransaction((client) => this.rules.refresh(client));
     const archives = [...new Set([...this.rules.archives, this.rules.site])];
-    return readRules(source, this.rules.attributes, archives, trial);
+    return readRules(source, this.rules, archives, trial);
   }
 
   /** Refused with an error; without effect when it is the one in force, or the file's as it was. */

@@ -27,6 +27,7 @@ export { applyRules, type Ruled, type RuledRows } from './rules/apply-rules';
 export { OWN_SOURCE } from './rules/rule-context';
 export { deriveNext, type DerivedBatch } from './rules/derive-next';
 export * from './rules/rule-sets';
+export { routesOf, unactedRoute, type NewObject, type Route } from './rules/routes';
 export { labelsOf, restrictiveRules, unactedRestriction } from './rules/restrictive-rules';
 export { deniedStudies } from './read/restriction-sql';
 export { RestrictionReader, type Restrictions } from './read/restrictions';

@@ -35,6 +35,7 @@ export interface RegisteredArchive {
   issuer: string | null;
   /** Whose edges reach it; null: the file's site. */
   site: string | null;
+  aeTitle: string | null;
 }
 
 /** The archives of tag-replication's registry in the order of the configuration, removed ones too; none where it does not run. */
@@ -42,7 +43,7 @@ export async function archiveRegistry(client: SqlClient): Promise<RegisteredArch
   const { rows: tables } = await client.query<{ there: boolean }>("SELECT to_regclass('archive') IS NOT NULL AS there");
   if (tables[0]?.there !== true) return [];
   const { rows } = await client.query<RegisteredArchive>(
-    'SELECT name, issuer, site FROM archive ORDER BY position, name',
+    'SELECT name, issuer, site, to_jsonb(a) ->> \'ae_title\' AS "aeTitle" FROM archive a ORDER BY position, name',
   );
   return rows;
 }

@@ -6,6 +6,9 @@ import { contextOf, stationOf, tagsOf } from './rule-context';
 import { deviceNames, seriesRows, studyRows, type RuleRow } from './rule-rows';
 
 export interface RuleSample extends RuleInput {
+  level: 'study' | 'series';
+  /** Of its row. */
+  id: string;
   /** `study` or `series`, with its UID. */
   what: string;
 }
@@ -28,6 +31,8 @@ function sampleOf(row: RuleRow, level: 'study' | 'series', options: SampleOption
   return {
     tags: tagsOf(said, options.attributes),
     ctx: contextOf(row, options, device),
+    level,
+    id: row.id,
     what: `${level} ${typeof uid === 'string' ? uid : row.id}`,
   };
 }

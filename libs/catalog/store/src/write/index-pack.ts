@@ -3,6 +3,7 @@ import type { PackSealedV1 } from '@archipelago/contracts';
 import { DEFAULT_ATTRIBUTES, projectInstance, SharedLevels } from '@archipelago/catalog-model';
 import type { SqlClient } from '@archipelago/platform-storage';
 import { applyRules } from '../rules/apply-rules';
+import type { NewObject } from '../rules/routes';
 import { batchEntry, type BatchEntry } from './batch';
 import { flagDifferences } from './differences';
 import type { IndexPackInput, IndexPackResult, StoredCopy } from './index-pack.types';
@@ -17,6 +18,7 @@ import type { PackEntry } from '@archipelago/pack';
 const NOTHING: IndexPackResult = {
   already: true,
   newInstances: 0,
+  routable: [],
   duplicates: 0,
   differences: 0,
   heldBack: 0,
@@ -220,6 +222,7 @@ async function indexFresh(
     inputs[0]!,
   );
   const told = new Set<string>();
+  const routes = (inputs[0]!.rules?.compiled.phases.trigger.length ?? 0) > 0;
   return inputs.map((input, pack) => {
     const count = (outcome: string): number =>
       verdicts.filter((verdict) => verdict.one.pack === pack && verdict.outcome === outcome).length;
@@ -233,6 +236,7 @@ async function indexFresh(
     return {
       already: false,
       newInstances: count('answer'),
+      routable: routes ? routableOf(verdicts, pack) : [],
       duplicates: count('copy'),
       differences: pack === 0 ? differences + flagged + (derived?.differences ?? 0) : 0,
       heldBack: held.size,
@@ -243,6 +247,15 @@ async function indexFresh(
       patients: pack === 0 ? [...new Set([...patients, ...(derived?.patients ?? [])])] : [],
       parseSeconds,
     };
+  });
+}
+
+/** What is fetched or migrated is there already; what has no study is routed nowhere. */
+function routableOf(verdicts: readonly Verdict[], pack: number): NewObject[] {
+  return verdicts.flatMap(({ one, outcome }) => {
+    const { sopInstanceUid, callingAeTitle, origin } = one.entry;
+    const ours = origin === 'acquired' || origin === 'derived';
+    return one.pack === pack && outcome === 'answer' && ours && one.keys ? [{ sopInstanceUid, callingAeTitle }] : [];
   });
 }
 

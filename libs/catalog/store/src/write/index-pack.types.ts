@@ -1,6 +1,7 @@
 import type { PackSealedV1 } from '@archipelago/contracts';
 import type { AttributeSet, HeaderView, IdentityRules } from '@archipelago/catalog-model';
 import type { ActiveRules } from '../rules/active-rules';
+import type { NewObject } from '../rules/routes';
 import type { PackEntry, PackIndex } from '@archipelago/pack';
 
 /** Where one stored dataset lies: enough to read its pixels. Digests are lower-case hex. */
@@ -57,6 +58,8 @@ export interface IndexPackResult {
   already: boolean;
   /** Instances that became the answer for their UID. */
   newInstances: number;
+  /** Of these, what was sent to us; only where rules may route it. */
+  routable: NewObject[];
   /** Entries that are another copy of a known instance. */
   duplicates: number;
   /** Differences flagged by this pack. */
