@@ -26,6 +26,7 @@ const CT = '1.2.840.10008.5.1.4.1.1.2';
 const HEDWIG = { PatientName: 'HAUSMANN^HEDWIG', PatientBirthDate: '19311104', PatientSex: 'F' };
 const north = study('rules north', { ...HEDWIG, PatientID: 'N-1', StudyDescription: 'CT THX', StudyDate: '20240110' });
 const south = study('rules south', { ...HEDWIG, PatientID: 'S-77', StudyDescription: 'CT THX', StudyDate: '20250310' });
+const ward = study('rules ward', { ...HEDWIG, PatientID: 'M-3', StudyDescription: 'CT WARD', StudyDate: '20260301' });
 const RULES = `
 version: 1
 tables:
@@ -45,12 +46,14 @@ rules:
 let root: string;
 let archives: { north: TestOrthanc; south: TestOrthanc };
 let receiver: TestStorescp;
+let wardPort: number;
 let system: TestStandalone;
 let reader: Workstation;
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'archipelago-rules-'));
   const [dicomPort, receiverPort] = [await freePort(), await freePort()];
+  wardPort = await freePort();
   const us = { aet: 'ARCHFETCH', port: dicomPort };
   const [one, two] = await Promise.all([
     startOrthanc({ aet: 'NORTHPACS', peers: { us } }),
@@ -70,6 +73,8 @@ beforeAll(async () => {
         { aeTitle: 'WSANY' },
         { aeTitle: 'LECT1', name: 'LECTURE-1' },
         { aeTitle: 'RECEIVER', ...at, port: receiverPort },
+        { aeTitle: 'WARDSCP', name: 'WARD', ...at, port: wardPort },
+        { aeTitle: 'CTSCU' },
       ],
       archives: [
         { name: 'north', aeTitle: 'NORTHPACS', ...at, port: one.port, issuer: 'NORTH' },
@@ -255,5 +260,58 @@ rules:
       ...['-k', 'QueryRetrieveLevel=STUDY', '-k', `StudyInstanceUID=${south.uid}`],
     ]);
     expect(receiver.files()).toHaveLength(receivedBefore);
+  });
+});
+
+describe('rules on where copies go', () => {
+  it('send what arrives, with the values that are shown, when the destination is there; and no circle goes on', async () => {
+    await rules(`
+version: 4
+rules:
+  - id: ward-description
+    when: tags.StudyDescription == "CT WARD"
+    scope: { site: [main] }
+    actions:
+      - set: { StudyDescription: For the ward }
+  - id: ward-copy
+    scope: { site: [main] }
+    when: tags.StudyDescription == "For the ward"
+    actions:
+      - route: { workstation: [WARD], archive: [south] }
+`);
+    const folder = mkdtempSync(join(root, 'sent-'));
+    const names = ward.instances.map((one, n) => {
+      const file = join(folder, `${n}.dcm`);
+      writeFileSync(file, one.part10());
+      return file;
+    });
+    const to = ['-aet', 'CTSCU', '-aec', system.aeTitle, '127.0.0.1', String(system.dicomPort)];
+    expect(await runDcmtk('storescu', [...to, ...names])).toMatchObject({ code: 0 });
+    const listed = (): Promise<string> => runCli(system, 'route', 'list');
+    const atSouth = async (): Promise<string[]> => {
+      const query = { Level: 'Instance', Query: { StudyInstanceUID: ward.uid } };
+      return archives.south.rest<string[]>('POST', '/tools/find', query);
+    };
+    await eventually('at the archive', async () => (await atSouth()).length === ward.instances.length);
+    const [first] = await atSouth();
+    const kept = await archives.south.rest<Record<string, string>>('GET', `/instances/${first}/simplified-tags`);
+    expect(kept['StudyDescription']).toBe('For the ward');
+    // nobody is at the ward yet
+    expect(await listed()).toMatch(/^\d+ {2}workstation WARD .*unreachable/m);
+    const receiving = await startStorescp({ aet: 'WARDSCP', port: wardPort });
+    try {
+      expect(await runCli(system, 'route', 'retry', '--destination', 'WARD')).toMatch(/1 will be tried now/);
+      const there = (): Promise<boolean> => Promise.resolve(receiving.files().length === ward.instances.length);
+      await eventually('all there', there, 30_000, 100);
+      for (const file of receiving.files())
+        expect(readPart10Dataset(readFileSync(file)).strings('StudyDescription')).toEqual(['For the ward']);
+      // the ward's system sends it back, as one would that has a rule like ours
+      expect(await runDcmtk('storescu', [...to, ...receiving.files()])).toMatchObject({ code: 0 });
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      expect(await listed()).toBe('');
+      expect(receiving.files()).toHaveLength(ward.instances.length);
+    } finally {
+      await receiving.stop();
+    }
   });
 });

@@ -11,7 +11,14 @@ import {
 } from '@archipelago/contracts';
 import { PixelPool } from '@archipelago/dicom-pixel';
 import { SiteResponders } from '@archipelago/platform-bus';
-import { coreConfig, type CoreConfig, Logger, PermanentError, SITE, TransientError } from '@archipelago/platform-service';
+import {
+  coreConfig,
+  type CoreConfig,
+  Logger,
+  PermanentError,
+  SITE,
+  TransientError,
+} from '@archipelago/platform-service';
 import { ArchiveConnections } from '../archives/archive-connections';
 import { ArchiveUnavailableError } from '../archives/archive-errors';
 import { CatalogClient, CatalogUnavailableError } from '../catalog/catalog-client';
