@@ -50,7 +50,7 @@ function allocate(bytes: number): Buffer {
 export class BlockPool {
   private readonly free: Buffer[] = [];
 
-  constructor(private readonly keep = 640) {}
+  constructor(private readonly keep = 1200) {}
 
   take(): Buffer {
     return this.free.pop() ?? this.more();

@@ -2,7 +2,7 @@ import { HeldDataset } from '@archipelago/pack';
 import { FreshDatasets } from './fresh-datasets';
 
 const MIB = 1024 * 1024;
-const MEMORY = Buffer.alloc(32 * MIB);
+const MEMORY = Buffer.alloc(64 * MIB);
 
 const freed = jest.fn<void, [number]>();
 beforeEach(() => freed.mockClear());
@@ -31,9 +31,9 @@ describe('fresh datasets', () => {
   it('holds so many bytes and no more: the oldest goes first, and who reads it still has it', () => {
     const fresh = new FreshDatasets();
     for (let n = 0; n < 20; n++) fresh.add(at(n), dataset(n, 4 * MIB));
-    expect(freed.mock.calls.flat()).toEqual(Array.from({ length: 12 }, (_, n) => n));
+    expect(freed.mock.calls.flat()).toEqual(Array.from({ length: 4 }, (_, n) => n));
     const reader = fresh.take(at(19));
-    fresh.add(at(100), dataset(100, 32 * MIB));
+    fresh.add(at(100), dataset(100, 64 * MIB));
     expect(freed.mock.calls.flat()).toEqual(Array.from({ length: 19 }, (_, n) => n));
     expect(fresh.take(at(19))).toBeUndefined();
     reader!.release();

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { HeldDataset } from '@archipelago/pack';
 
-/** Bytes in all, beside what readers hold of it: some sixty CT slices. */
-const MOST_BYTES = 32 * 1024 * 1024;
+/** Bytes in all, beside what readers hold of it: a study of some hundred CT slices. */
+const MOST_BYTES = 64 * 1024 * 1024;
 
 type Place = { packId: string; datasetOffset: number };
 
