@@ -177,6 +177,7 @@ export class FetchService implements OnModuleInit, OnApplicationShutdown {
             if (held) this.fresh.add({ packId, datasetOffset: entry.datasetOffset }, held);
             leg.arrived(this.copyOf(entry, header, packId));
           },
+          onWriting: (packId, written) => this.fresh.beingWritten(packId, written),
           onLost: (error) => lost.push(error),
           onRefused: (code) => this.metrics.all.refused.inc({ archive: leg.archive.name, code }),
         });

@@ -18,6 +18,8 @@ export interface FetchedSinkOptions {
   calledAeTitle: string;
   /** It is whole in memory and can be handed on; `held` is the receiver's to release. */
   onArrived(entry: ArrivedEntry, header: HeaderResult, packId: string, held: HeldDataset | null): void;
+  /** It is on its way to the file until this settles; told before it is told to have arrived. */
+  onWriting(packId: string, written: Promise<unknown>): void;
   /** It could not be written after it had arrived: who reads it from the segment will not find it. */
   onLost(error: Error): void;
   onRefused(code: string): void;
@@ -86,6 +88,7 @@ class FetchedSink implements StoreSink {
     const { entry, request, options } = this;
     try {
       const { held, written, ...place } = entry.hand(header);
+      options.onWriting(entry.packId, written);
       written.catch((error: Error) => options.onLost(error));
       const arrived = {
         ...place,

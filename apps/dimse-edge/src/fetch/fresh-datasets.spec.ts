@@ -39,4 +39,21 @@ describe('fresh datasets', () => {
     reader!.release();
     expect(freed).toHaveBeenLastCalledWith(19);
   });
+
+  it('says until when an object is on its way to the file, also when it does not get there', async () => {
+    const fresh = new FreshDatasets();
+    let end!: () => void;
+    let fail!: (error: Error) => void;
+    fresh.beingWritten('a', new Promise<void>((resolve) => (end = resolve)));
+    fresh.beingWritten('b', new Promise<void>((_, reject) => (fail = reject)));
+    let [a, b] = [false, false];
+    const both = [fresh.written('a')!.then(() => (a = true)), fresh.written('b')!.then(() => (b = true))];
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([a, b]).toEqual([false, false]);
+    end();
+    fail(new Error('disk'));
+    await Promise.all(both);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([fresh.written('a'), fresh.written('b')]).toEqual([undefined, undefined]);
+  });
 });

@@ -17,6 +17,8 @@ export class FreshDatasets {
   private readonly held = new Map<string, HeldDataset>();
   private bytes = 0;
   private readonly most = MOST_BYTES;
+  /** Packs to which an object that has arrived is still being written; one at a time each. */
+  private readonly writing = new Map<string, Promise<unknown>>();
 
   add(place: Place, dataset: HeldDataset): void {
     this.held.set(keyOf(place), dataset);
@@ -36,6 +38,23 @@ export class FreshDatasets {
     const key = keyOf(place);
     const dataset = this.held.get(key);
     if (dataset) this.remove(key, dataset);
+  }
+
+  /** An object of the pack has arrived, and will be in the file when this settles. */
+  beingWritten(packId: string, written: Promise<unknown>): void {
+    const settled = written.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.writing.set(packId, settled);
+    void settled.then(() => {
+      if (this.writing.get(packId) === settled) this.writing.delete(packId);
+    });
+  }
+
+  /** To be awaited before the file is read: all that has arrived is in it then. */
+  written(packId: string): Promise<unknown> | undefined {
+    return this.writing.get(packId);
   }
 
   private remove(key: string, dataset: HeldDataset): void {

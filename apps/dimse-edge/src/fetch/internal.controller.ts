@@ -4,6 +4,7 @@ import type { Request, Response } from 'express';
 import { SpoolService } from '../segments/spool.service';
 import { readPack } from './pack-file';
 import { FetchService } from './fetch.service';
+import { FreshDatasets } from './fresh-datasets';
 import { ALIVE_MS } from './leg-follower';
 
 /** What other edges of the site read here, each request with a grant for the study that it is about. */
@@ -12,6 +13,7 @@ export class InternalController {
   constructor(
     private readonly fetches: FetchService,
     private readonly spool: SpoolService,
+    private readonly fresh: FreshDatasets,
   ) {}
 
   /** The events of a leg, a line of JSON each, as they happen, until its end. */
@@ -56,6 +58,8 @@ export class InternalController {
       response.status(400).end();
       return;
     }
+    // what another edge was told of may still be on its way to the file
+    await this.fresh.written(packId);
     const chunks = readPack(this.spool.spool, packId, start, end);
     response.status(200).set({ 'Content-Type': 'application/octet-stream', 'Content-Length': String(end - start) });
     try {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -127,6 +127,24 @@ describe('instance loader', () => {
     expect(reads).toBe(1);
     for (const l of loaded) if (l.how === 'held') l.release();
     expect([...fresh.values()].map(({ users }) => users)).toEqual([0, 0, 0]);
+  });
+
+  it('waits for what is on its way to the segment', async () => {
+    const p = await pack([1000]);
+    await truncate(p.path, 500);
+    let written!: () => void;
+    const writing = new Promise<void>((resolve) => (written = resolve));
+    const bytes = new PackBytes(
+      () => p.path,
+      new Map(),
+      () => writing,
+    );
+    const loading = all(new InstanceLoader(bytes, { limits }).load(p.instances));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await writeFile(p.path, p.bytes);
+    written();
+    const [loaded] = await loading;
+    expect(held(loaded!)?.equals(dataset(p, 0))).toBe(true);
   });
 
   it('takes the stored copy when the segment is damaged, cut or gone, and says so', async () => {

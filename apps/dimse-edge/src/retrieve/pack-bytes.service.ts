@@ -29,6 +29,7 @@ export class PackBytesService implements OnApplicationShutdown {
     this.bytes = new PackBytes(
       (packId) => spool.spool.locate(packId) ?? spool.spool.locateOpen(packId) ?? undefined,
       new Map([[store.name, store]]),
+      (packId) => fresh.written(packId),
     );
   }
 

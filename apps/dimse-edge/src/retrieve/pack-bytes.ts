@@ -21,22 +21,32 @@ export class PackBytes {
   constructor(
     private readonly locate: (packId: string) => string | undefined,
     private readonly stores: ReadonlyMap<string, ObjectStore>,
+    /** Settles when all of the segment that anybody was told of is in the file. */
+    private readonly written: (packId: string) => Promise<unknown> | undefined = () => undefined,
   ) {}
 
   sources(copy: Pick<LocatedCopy, 'packId' | 'store' | 'key' | 'missing' | 'remote'>): ByteSource[] {
     const found: ByteSource[] = [];
     const path = this.locate(copy.packId);
     // sealing and confirming rename it: its path is asked for again when it is opened
-    if (path !== undefined) found.push(fileSource(() => this.locate(copy.packId) ?? path));
-    else if (copy.remote) found.push(remoteSource(copy.packId, copy.remote));
+    if (path !== undefined) {
+      const { packId } = copy;
+      const source = fileSource(
+        () => this.locate(packId) ?? path,
+        () => this.written(packId),
+      );
+      found.push(source);
+    }
+    if (path === undefined && copy.remote) found.push(remoteSource(copy.packId, copy.remote));
     const store = this.stores.get(copy.store);
     if (store && copy.missing !== true) found.push(storeSource(store, copy.key));
     return found;
   }
 }
 
-function fileSource(pathNow: () => string): ByteSource {
+function fileSource(pathNow: () => string, written: () => Promise<unknown> | undefined): ByteSource {
   const read = async (start: number, end: number, into?: Buffer): Promise<Buffer> => {
+    await written();
     const file = await openNow(pathNow);
     try {
       const bytes = into?.subarray(0, end - start) ?? Buffer.allocUnsafe(end - start);
@@ -52,6 +62,7 @@ function fileSource(pathNow: () => string): ByteSource {
     }
   };
   async function* stream(start: number, end: number): AsyncGenerator<Buffer> {
+    await written();
     const file = await openNow(pathNow);
     try {
       for (let at = start; at < end;) {
