@@ -38,14 +38,20 @@ function overview(c: Conformance): string[] {
     table(
       ['Service', 'SCU', 'SCP'],
       [
-        ['Verification', 'no', 'yes'],
-        [`Storage (${c.storage.length} SOP classes, and configured private ones)`, 'as part of retrieval', 'yes'],
+        ['Verification', 'of archives, when they are probed', 'yes'],
         [
-          'Query/Retrieve: C-FIND, C-MOVE, C-GET (Patient Root, Study Root, Patient/Study Only, eight without patient)',
-          'no',
+          `Storage (${c.storage.length} SOP classes, and configured private ones)`,
+          'as part of retrieval; what rules route',
           'yes',
         ],
-        ['Modality Worklist, Modality Performed Procedure Step, Storage Commitment, Media, DICOMweb', 'no', 'no'],
+        [
+          'Query/Retrieve: C-FIND, C-MOVE, C-GET (Patient Root, Study Root, Patient/Study Only, eight without patient)',
+          'Study Root, of archives',
+          'yes',
+        ],
+        ['Composite Instance Retrieve Without Bulk Data', 'of archives that offer it', 'no'],
+        ['Modality Worklist, Modality Performed Procedure Step, Storage Commitment, Media', 'no', 'no'],
+        ['DICOMweb', 'QIDO-RS and WADO-RS metadata, of archives that offer it', 'no'],
       ],
     ),
     `Implementation Class UID \`${IMPLEMENTATION_CLASS_UID}\`, Implementation Version Name \`${IMPLEMENTATION_VERSION_NAME}\`.`,
@@ -56,8 +62,8 @@ function associations(c: Conformance): string[] {
   const limits = LimitsSchema.parse({});
   return [
     '## 2 Association policies',
-    'Application context: 1.2.840.10008.3.1.1.1 (DICOM). The edge accepts associations; it requests them only to C-MOVE' +
-      ' destinations.',
+    'Application context: 1.2.840.10008.3.1.1.1 (DICOM). The edge accepts associations; it requests them to C-MOVE' +
+      ' destinations, to peers and archives that rules route to, and to the archives behind it, within the budget of each.',
     list([
       `At most ${limits.maxAssociations} associations at a time, ${limits.maxAssociationsPerPeer} of one caller` +
         ' (AE title and address), half of all from unknown callers together (`limits`; a peer may have its own).',
@@ -86,7 +92,7 @@ function associations(c: Conformance): string[] {
       ' receiver (C-GET), its first uncompressed one if it has one. A receiver that wants objects as they are stored proposes' +
       ' one context for each transfer syntax. Verification and query/retrieve: the first of' +
       ` ${c.querySyntaxes.map((s) => s.name).join(', ')}.`,
-    'To a C-MOVE destination: one context for each SOP class and each of the stored transfer syntaxes, Explicit VR Little' +
+    'To a C-MOVE destination, and to where rules route: one context for each SOP class and each of the stored transfer syntaxes, Explicit VR Little' +
       ' Endian and Implicit VR Little Endian (or the transfer syntaxes configured for the peer), at most 128 in one' +
       ' association; more need several associations.',
   ];
@@ -168,6 +174,20 @@ function retrieval(c: Conformance): string[] {
       'Pending responses with counts come at most every 200 ms. C-CANCEL ends after the sub-operation under way.',
       'The final response lists failed instances (at most 900; the comment counts the others).',
       'C-MOVE destinations are configured peers with host and port. A lost association is made again, up to twice.',
+      'What rules route (docs/rules) is sent by the same means without being asked for, with the calling AE title of the system and no move' +
+        ' originator; what the destination refuses or cannot be sent is tried again.',
+    ]),
+    '### Archives, as SCU',
+    list([
+      'C-FIND (Study Root; relational where negotiated) at study, series and image level, with single values, lists of UIDs and ranges of' +
+        ' dates and times. Answers are taken as they are; a comparison with the question leaves out what it did not ask for.',
+      'C-GET (Study Root): one context for each SOP class that the archive has said the study holds and each transfer syntax of storage, with' +
+        ' the SCP role. Sub-operations are answered when all bytes are here and known to be of the study that was asked for; objects' +
+        ' of other studies are refused (C000).',
+      "C-MOVE (Study Root) where C-GET is not offered or classes are not known, to the site's fetch AE title; what comes there from an" +
+        ' archive is taken as fetched, whoever asked for it.',
+      'Headers without bulk data, at the depth `full`: WADO-RS metadata, else Composite Instance Retrieve Without Bulk Data, else C-GET whose' +
+        ' pixel data is read past and not kept.',
     ]),
     '### Re-encoding',
     'Syntaxes that are not listed are sent only as stored.',
