@@ -125,9 +125,9 @@ describe('what an answer may miss', () => {
       { name: 'north', state: 'unknown', depth: 'none', completeTo: 'none', reachable: true, asOf: null },
     ]);
     expect(await db.withClient((client) => archiveRegistry(client))).toEqual([
-      { name: 'gone', issuer: null, site: null },
-      { name: 'south', issuer: 'SOUTH', site: null },
-      { name: 'east', issuer: null, site: null },
+      { name: 'gone', issuer: null, site: null, aeTitle: null },
+      { name: 'south', issuer: 'SOUTH', site: null, aeTitle: null },
+      { name: 'east', issuer: null, site: null, aeTitle: null },
     ]);
     await db.rows('DROP TABLE archive_status, archive');
     expect(await db.withClient((client) => archiveRegistry(client))).toEqual([]);

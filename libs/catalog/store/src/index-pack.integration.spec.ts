@@ -71,6 +71,7 @@ describe('indexPack', () => {
     expect(await index(pack)).toEqual({
       already: true,
       newInstances: 0,
+      routable: [],
       duplicates: 0,
       differences: 0,
       heldBack: 0,
