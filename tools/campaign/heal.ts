@@ -61,6 +61,11 @@ async function unknownPacks({ checks, ledger }: Stage, centre: Centre): Promise<
   checks.check('the catalog was set back', known < confirmed, `${known} of ${confirmed} packs are known`);
   await sweep(centre.system);
   await eventually('the sweep ingests', async () => (await places(centre)).length >= confirmed, 60_000, 200);
+  // cut off by the next set-back it would begin again, and know of packs before they are deleted
+  await eventually(
+    'the sweep is over',
+    async () => (await centre.count('ingest_sweep WHERE finished_at IS NULL')) === 0,
+  );
   checks.note('catalog set back, after the sweep:');
   await checkRetrieval(centre, ledger, checks);
   await checkCatalog(centre, ledger, checks);
