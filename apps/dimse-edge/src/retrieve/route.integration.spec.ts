@@ -25,6 +25,8 @@ let port: number;
 let destination: DimseServer;
 let destinationPort: number;
 let answer: (uid: string) => DimseStatus | 'abort';
+/** Associations are rejected from then on. */
+let refusing: () => boolean;
 const got: string[] = [];
 
 function sink({ sopInstanceUid }: StoreRequest, abort: () => void): StoreSink {
@@ -52,11 +54,14 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
     handlers: {
-      associate: (request) => ({
-        accept: true,
-        contexts: request.contexts.map((c) => ({ id: c.id, result: 0, transferSyntax: c.transferSyntaxes[0]! })),
-        roles: request.roles,
-      }),
+      associate: (request) =>
+        refusing()
+          ? { accept: false, result: 2, source: 3, reason: 1 }
+          : {
+              accept: true,
+              contexts: request.contexts.map((c) => ({ id: c.id, result: 0, transferSyntax: c.transferSyntaxes[0]! })),
+              roles: request.roles,
+            },
       store: (request) => sink(request, () => request.association.abort()),
     },
   });
@@ -110,13 +115,14 @@ afterAll(async () => {
 beforeEach(() => {
   got.length = 0;
   answer = () => ({ status: 0 });
+  refusing = () => false;
 });
 
-function send(to: RouteDestinationV1, more: string[] = []): Promise<RouteSentV1> {
+function send(to: RouteDestinationV1, more: string[] = [], ordered = uids): Promise<RouteSentV1> {
   const request = {
     destination: to,
     studyInstanceUid: study[0]!.studyInstanceUid,
-    sopInstanceUids: [...uids, ...more],
+    sopInstanceUids: [...ordered, ...more],
     withinMs: 20_000,
   };
   return app.get(Bus).request(RouteSend, request, { site: 'main', partition: ANY_OF_SITE, timeoutMs: 25_000 });
@@ -149,8 +155,19 @@ describe('what rules route', () => {
     expect([...sent.failed].sort()).toEqual([uids[1]!, uids[3]!].sort());
   });
 
+  it('is sent past one that the destination breaks over, which is refused when it comes again and again', async () => {
+    answer = (uid) => (uid === uids[0] ? 'abort' : { status: 0 });
+    // the order is that of the order: first it is in the way, then it is not
+    expect(await send(ward)).toEqual({ sent: 0, withheld: 0, failed: [uids[0]], left: uids.slice(1) });
+    expect(await send(ward, [], [...uids.slice(1), uids[0]!])).toEqual({
+      ...{ sent: 4, withheld: 0, failed: [uids[0]], left: [] },
+    });
+    expect([...got].sort()).toEqual([...uids.slice(1)].sort());
+  });
+
   it('is left, and not refused, when the destination is lost or not there', async () => {
     let took = 0;
+    refusing = () => took >= 2;
     answer = () => (took++ < 2 ? { status: 0 } : 'abort');
     const lost = await send(ward);
     expect(lost).toMatchObject({ sent: 2, failed: [], unreachable: 'the destination cannot be reached' });

@@ -24,7 +24,7 @@ import { ArchiveUnavailableError } from '../archives/archive-errors';
 import { CatalogClient, CatalogUnavailableError } from '../catalog/catalog-client';
 import { EdgeMetrics } from '../edge.metrics';
 import { Delivery } from './delivery';
-import { InstanceSender } from './instance-sender';
+import { InstanceSender, TargetLostError } from './instance-sender';
 import type { MoveDestination } from './move-destination';
 import { OutboundService } from './outbound.service';
 import { PackBytesService } from './pack-bytes.service';
@@ -130,7 +130,9 @@ export class RouteService implements OnApplicationBootstrap, BeforeApplicationSh
       if (!(error instanceof CatalogUnavailableError)) throw error;
       throw new TransientError('catalog-unavailable', error.message, { cause: error });
     }
-    return located;
+    // in the order of the order: what was not tried the last time comes first
+    const place = new Map(sopInstanceUids.map((uid, n) => [uid, n]));
+    return located.sort((a, b) => place.get(a.sopInstanceUid)! - place.get(b.sopInstanceUid)!);
   }
 
   private async deliver(
@@ -141,6 +143,7 @@ export class RouteService implements OnApplicationBootstrap, BeforeApplicationSh
     tell?: (sent: RouteSentV1) => void,
   ): Promise<RouteSentV1> {
     const results = new Map<string, 'completed' | 'warning' | 'failed'>();
+    let lost: { tried: number; sending: boolean } | undefined;
     const loader = this.packs.loader();
     const sender = new InstanceSender(loader, this.pool, {
       sent: (bytes) => this.metrics.all.sentBytes.inc(bytes),
@@ -152,29 +155,47 @@ export class RouteService implements OnApplicationBootstrap, BeforeApplicationSh
         results.set(uid, result);
         this.metrics.all.subOperations.inc({ result });
       },
-      gaveUp: (error) => this.logger.warn('destination of a route given up', { err: error }),
+      gaveUp: (error) => {
+        lost = { tried: results.size, sending: error instanceof TargetLostError };
+        this.logger.warn('destination of a route given up', { err: error });
+      },
     });
     try {
       for await (const _pending of delivery.run(onePage(located))) continue;
     } finally {
       await target.close();
     }
-    const named = new Set(located.map((one) => one.sopInstanceUid));
-    const wanted = sopInstanceUids.filter((uid) => named.has(uid));
-    const failed = wanted.filter((uid) => results.get(uid) === 'failed');
-    const left = wanted.filter((uid) => !results.has(uid));
-    const lost = delivery.trouble !== undefined;
-    const answer: RouteSentV1 = {
-      sent: wanted.length - failed.length - left.length,
-      withheld: sopInstanceUids.length - wanted.length,
-      // those behind the loss count as failed to a C-MOVE: here they were not tried
-      failed: lost ? [] : failed,
-      left: lost ? [...failed, ...left] : left,
-      ...(lost ? { unreachable: UNREACHABLE } : {}),
-    };
+    const answer = answerOf(
+      sopInstanceUids,
+      located.map((one) => one.sopInstanceUid),
+      results,
+      lost,
+    );
     tell?.(answer);
     return answer;
   }
+}
+
+/**
+ * A C-MOVE counts all as failed that is behind a loss; here it was not tried. One over which the association was lost again and
+ * again is refused, and the destination is there; where it cannot be connected to, it is not.
+ */
+function answerOf(
+  ordered: readonly string[],
+  located: readonly string[],
+  results: ReadonlyMap<string, 'completed' | 'warning' | 'failed'>,
+  lost: { tried: number; sending: boolean } | undefined,
+): RouteSentV1 {
+  const tried = lost ? lost.tried + (lost.sending ? 1 : 0) : results.size;
+  const failed = located.slice(0, tried).filter((uid) => results.get(uid) === 'failed');
+  const left = located.slice(tried);
+  return {
+    sent: located.length - failed.length - left.length,
+    withheld: ordered.length - located.length,
+    failed,
+    left,
+    ...(lost && !lost.sending ? { unreachable: UNREACHABLE } : {}),
+  };
 }
 
 async function* onePage(instances: readonly LocatedInstanceV1[]): AsyncGenerator<LocateReplyV1> {

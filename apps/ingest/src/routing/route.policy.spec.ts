@@ -25,6 +25,13 @@ describe('what becomes of what was not taken', () => {
     expect([1, 2, 3, 4, 5].map(refusedAfter)).toEqual([60, 240, 960, 3600, 3600]);
   });
 
+  it('what was not tried goes first, and is not given up with what is refused while others get through', () => {
+    const at4 = { ...route, refusals: 4 };
+    const some = restOf(at4, { sent: 1, withheld: 0, failed: ['1'], left: ['3'] });
+    expect(some).toMatchObject({ instances: ['3', '1'], state: 'waiting', refusals: 5 });
+    expect(restOf(at4, { sent: 0, withheld: 0, failed: ['1'], left: ['2', '3'] })).toMatchObject({ state: 'failed' });
+  });
+
   it('who cannot be reached is tried for a day, and refusals do not count', () => {
     const sent = { sent: 1, withheld: 0, failed: [], left: ['2', '3'], unreachable: 'away' };
     const at = (unreachableSeconds: number | null): string =>

@@ -3,7 +3,7 @@ import type { RouteSentV1 } from '@archipelago/contracts';
 import type { LeasedRoute, RouteRest } from './route.repository';
 
 /** A destination that cannot be reached for so long is given up. */
-const PATIENCE = 24 * 3600;
+export const PATIENCE = 24 * 3600;
 /** Tries of what the destination refuses: it may be full, or restarted in between. */
 const MOST_REFUSALS = 5;
 const LEAST = 30;
@@ -15,8 +15,9 @@ export const unreachableAfter = (awaySeconds: number): number => Math.min(MOST, 
 export const refusedAfter = (refusals: number): number => Math.min(3600, 60 * 4 ** (refusals - 1));
 
 /** Null: nothing is left to do. */
-export function restOf(route: LeasedRoute, { failed, left, unreachable }: RouteSentV1): RouteRest | null {
-  const instances = [...failed, ...left];
+export function restOf(route: LeasedRoute, { sent, failed, left, unreachable }: RouteSentV1): RouteRest | null {
+  // what was not tried goes first: one that the destination breaks over is not in the way of the others
+  const instances = [...left, ...failed];
   if (instances.length === 0) return null;
   if (unreachable !== undefined) {
     const away = route.unreachableSeconds ?? 0;
@@ -28,7 +29,9 @@ export function restOf(route: LeasedRoute, { failed, left, unreachable }: RouteS
   if (failed.length === 0)
     return { instances, state: 'waiting', code: 'slow', refusals: route.refusals, unreachable: false, after: 0 };
   const refusals = route.refusals + 1;
-  const state = refusals >= MOST_REFUSALS ? 'failed' : 'waiting';
+  // while others get through, those that were not tried are not given up with what is refused
+  const stuck = left.length === 0 || sent === 0;
+  const state = refusals >= MOST_REFUSALS && stuck ? 'failed' : 'waiting';
   return { instances, state, code: 'refused', refusals, unreachable: false, after: refusedAfter(refusals) };
 }
 

@@ -48,10 +48,13 @@ export interface RouteCount {
 export class RouteRepository {
   constructor(private readonly database: Database) {}
 
+  /** They are due at once; where the destination is away, with what waits for it already. */
   async add(client: SqlClient, routes: readonly NewRoute[]): Promise<void> {
     for (const { kind, destination, site, rule, study, instances } of routes)
       await client.query(
-        'INSERT INTO route (kind, destination, site, rule, study, instances) VALUES ($1, $2, $3, $4, $5, $6)',
+        `INSERT INTO route (kind, destination, site, rule, study, instances, due_at)
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce((SELECT due_at FROM route
+           WHERE kind = $1 AND destination = $2 AND state = 'waiting' AND unreachable_since IS NOT NULL ORDER BY id LIMIT 1), clock_timestamp()))`,
         [kind, destination, site, rule, study, instances],
       );
   }
@@ -94,6 +97,31 @@ export class RouteRepository {
        WHERE id = $1 AND lease = $2`,
       [id, lease, code, after],
     );
+  }
+
+  /**
+   * What keeps one row from its destination keeps the others: none of them is tried before. One try in each pause, however
+   * many wait.
+   */
+  async othersWait({ id, kind, destination }: LeasedRoute, after: number, unreachable: boolean): Promise<void> {
+    await this.database.query(
+      `UPDATE route SET due_at = greatest(due_at, clock_timestamp() + make_interval(secs => $4)),
+         unreachable_since = CASE WHEN $5 THEN coalesce(unreachable_since, clock_timestamp()) ELSE unreachable_since END
+       WHERE kind = $1 AND destination = $2 AND id <> $3 AND state = 'waiting' AND (leased_until IS NULL OR leased_until < clock_timestamp())`,
+      [kind, destination, id, after, unreachable],
+    );
+  }
+
+  /** Gives up what has been waiting for an unreachable destination for so long. @returns the number of instances */
+  async giveUpOthers({ kind, destination }: LeasedRoute, seconds: number): Promise<number> {
+    const { rows } = await this.database.query<{ n: number }>(
+      `WITH up AS (UPDATE route SET state = 'failed', code = 'unreachable'
+         WHERE kind = $1 AND destination = $2 AND state = 'waiting' AND (leased_until IS NULL OR leased_until < clock_timestamp())
+           AND unreachable_since < clock_timestamp() - make_interval(secs => $3) RETURNING cardinality(instances) AS n)
+       SELECT coalesce(sum(n), 0)::int AS n FROM up`,
+      [kind, destination, seconds],
+    );
+    return rows[0]?.n ?? 0;
   }
 
   async list(query: { failed: boolean; destination?: string; after: string; limit: number }): Promise<RouteV1[]> {

@@ -3,7 +3,7 @@ import { ArchiveList, RouteSend, type RouteDestinationV1, type RouteSentV1 } fro
 import { ANY_OF_SITE, Bus } from '@archipelago/platform-bus';
 import { classifyError, Logger, PermanentError, TransientError } from '@archipelago/platform-service';
 import { RouteMetrics } from './route.metrics';
-import { givenUp, restOf } from './route.policy';
+import { givenUp, PATIENCE, restOf } from './route.policy';
 import { RouteRepository, type LeasedRoute } from './route.repository';
 
 const LOOK_MS = 1_000;
@@ -102,12 +102,18 @@ export class RouteWorker implements OnApplicationBootstrap, BeforeApplicationShu
     const rest = restOf(route, sent);
     if (!rest) return this.routes.done(route);
     await this.routes.rest(route, rest);
-    if (rest.state === 'failed') this.tellGivenUp(route, rest.code, rest.instances.length);
+    if (rest.unreachable) await this.routes.othersWait(route, rest.after, true);
+    if (rest.state !== 'failed') return;
+    const others = rest.unreachable ? await this.routes.giveUpOthers(route, PATIENCE) : 0;
+    this.tellGivenUp(route, rest.code, rest.instances.length + others);
   }
 
   private async failed(route: LeasedRoute, error: unknown): Promise<void> {
     const { kind, code } = classifyError(error);
-    if (kind === 'transient') return this.routes.giveBack(route, code, AWAY_SECONDS);
+    if (kind === 'transient') {
+      await this.routes.giveBack(route, code, AWAY_SECONDS);
+      return this.routes.othersWait(route, AWAY_SECONDS, false);
+    }
     await this.routes.rest(route, givenUp(route, code));
     this.tellGivenUp(route, code, route.instances.length);
   }

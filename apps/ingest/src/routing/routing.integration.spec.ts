@@ -289,6 +289,32 @@ describe('routes, with a real NATS and PostgreSQL', () => {
     expect(await waiting()).toEqual([]);
   });
 
+  it('a destination that is away is tried once in each pause, however much waits for it, and all is given up together', async () => {
+    answer = ({ sopInstanceUids }) => ({
+      sent: 0,
+      withheld: 0,
+      failed: [],
+      left: sopInstanceUids,
+      unreachable: 'away',
+    });
+    await index(await seal(study('eight', 'ROUTED', 250)));
+    await eventually('noted', async () => (await waiting()).some((one) => one.code === 'unreachable'), 20_000, 50);
+    await index(await seal(study('nine', 'ROUTED')));
+    await quiet();
+    expect(orders).toHaveLength(1);
+    expect(await waiting()).toHaveLength(4);
+    await database.query(
+      `UPDATE route SET unreachable_since = clock_timestamp() - interval '25 h', due_at = clock_timestamp() WHERE cardinality(instances) > 3`,
+    );
+    await eventually('given up', async () => (await waiting(true)).length === 3, 20_000, 50);
+    expect(orders).toHaveLength(2);
+    // what came later has a day of its own
+    expect((await waiting()).filter((one) => one.state === 'waiting')).toMatchObject([{ instances: 3 }]);
+    answer = all;
+    await retry('WARD');
+    await gone();
+  });
+
   it('an archive gets nothing that it has, and nothing while the registry does not answer: that costs no try', async () => {
     const instances = study('seven', 'BOTH', 4);
     await index(await sealAnswers(instances.slice(0, 2)));
