@@ -179,8 +179,8 @@ function retrieval(c: Conformance): string[] {
     ]),
     '### Archives, as SCU',
     list([
-      'C-FIND (Study Root; relational where negotiated) at study, series and image level, with single values, lists of UIDs and ranges of' +
-        ' dates and times. Answers are taken as they are; a comparison with the question leaves out what it did not ask for.',
+      'C-FIND (Study Root; relational where negotiated) at study, series and image level, with single values, lists of UIDs, ranges of' +
+        ' dates and times, and beginnings of PatientID and PatientName. An answer that is not what was asked for is left out and counted.',
       'C-GET (Study Root): one context for each SOP class that the archive has said the study holds and each transfer syntax of storage, with' +
         ' the SCP role. Sub-operations are answered when all bytes are here and known to be of the study that was asked for; objects' +
         ' of other studies are refused (C000).',
