@@ -46,7 +46,10 @@ function allocate(bytes: number): Buffer {
   return memory.subarray(start, start + bytes);
 }
 
-/** Keeps some blocks for the next object, so that the garbage collector does not see every image. */
+/**
+ * Keeps blocks for the next objects, so that the garbage collector does not see every image: by default 75 MiB, somewhat more
+ * than an edge holds of what it has just fetched.
+ */
 export class BlockPool {
   private readonly free: Buffer[] = [];
 

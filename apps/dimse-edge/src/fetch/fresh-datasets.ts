@@ -16,7 +16,6 @@ const keyOf = ({ packId, datasetOffset }: Place): string => `${packId}:${dataset
 export class FreshDatasets {
   private readonly held = new Map<string, HeldDataset>();
   private bytes = 0;
-  private readonly most = MOST_BYTES;
   /** Packs to which an object that has arrived is still being written; one at a time each. */
   private readonly writing = new Map<string, Promise<unknown>>();
 
@@ -24,7 +23,7 @@ export class FreshDatasets {
     this.held.set(keyOf(place), dataset);
     this.bytes += dataset.bytes;
     for (const [key, oldest] of this.held) {
-      if (this.bytes <= this.most) return;
+      if (this.bytes <= MOST_BYTES) return;
       this.remove(key, oldest);
     }
   }
